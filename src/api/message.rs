@@ -1,0 +1,117 @@
+//! The two macros that make Istio's messages: what is written once serves the type, its reader
+//! and its list of fields.
+
+/// A message: a struct whose fields are read under their proto3 JSON name or their snake_case name.
+macro_rules! message {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( $(#[$field_meta:meta])* $field:ident : $type:ty ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $( $(#[$field_meta])* pub $field: $type ),*
+        }
+
+        impl $crate::api::decode::Decode for $name {
+            fn decode(
+                node: &$crate::api::node::Node,
+                at: $crate::diagnostic::At<'_>,
+                decoder: &mut $crate::api::decode::Decoder,
+            ) -> Option<Self> {
+                #[allow(unused_mut, reason = "a message may have no fields")]
+                let mut message = Self::default();
+                let mut seen = [false; Self::FIELDS.len()];
+                'entries: for entry in decoder.mapping(node, at)? {
+                    for (n, field) in Self::FIELDS.iter().enumerate() {
+                        if $crate::api::decode::same_name(field, &entry.key) {
+                            let seen = std::mem::replace(&mut seen[n], true);
+                            message.read_field(n, seen, entry, at, decoder);
+                            continue 'entries;
+                        }
+                    }
+                    decoder.unknown_field(entry, at, Self::FIELDS);
+                }
+                Some(message)
+            }
+        }
+
+        impl $name {
+            /// The names of all fields, in Rust's spelling.
+            pub const FIELDS: &'static [&'static str] = &[$( stringify!($field) ),*];
+
+            #[allow(unused_assignments, reason = "the last field's number is not needed")]
+            fn read_field(
+                &mut self,
+                wanted: usize,
+                seen: bool,
+                entry: &$crate::api::node::Entry,
+                at: $crate::diagnostic::At<'_>,
+                decoder: &mut $crate::api::decode::Decoder,
+            ) {
+                let mut n = 0;
+                $(
+                    if n == wanted {
+                        return decoder.field(&mut self.$field, seen, entry, at);
+                    }
+                    n += 1;
+                )*
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::api::from_serde(deserializer)
+            }
+        }
+    };
+}
+
+/// An enumeration, read by name or, as Istio's own decoder allows, by number.
+macro_rules! enumeration {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $( $(#[$variant_meta:meta])* $variant:ident = $text:literal / $number:literal ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum $name {
+            $( $(#[$variant_meta])* $variant ),*
+        }
+
+        impl $name {
+            /// The name as YAML spells it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text ),* }
+            }
+        }
+
+        impl $crate::api::decode::Decode for $name {
+            fn decode(
+                node: &$crate::api::node::Node,
+                at: $crate::diagnostic::At<'_>,
+                decoder: &mut $crate::api::decode::Decoder,
+            ) -> Option<Self> {
+                use $crate::api::node::Value;
+                if let Value::Scalar { text, .. } = &node.value {
+                    $(
+                        if **text == *$text || **text == *stringify!($number) {
+                            return Some(Self::$variant);
+                        }
+                    )*
+                }
+                decoder.wrong_type(node, at, concat!("one of", $( " ", $text ),*));
+                None
+            }
+        }
+    };
+}
+
+pub(crate) use {enumeration, message};

@@ -1,0 +1,341 @@
+//! Istio's resources as YAML spells them: plain data, every field under its own name.
+//!
+//! [`VirtualService`], [`DestinationRule`], [`ServiceEntry`], [`Gateway`] and
+//! Kubernetes' [`Service`] (its names and ports) are read from YAML or JSON text
+//! by `Resources::from_yaml` (feature `yaml`), from anything serde can read
+//! ([`Resource`] and every message implement `Deserialize`), or are built in Rust.
+//!
+//! Reading is as tolerant as Istio's own decoder (camelCase and snake_case,
+//! enumerations by name or number, Go durations, three API versions with one
+//! schema) and stricter where tolerance would hide a slip of the hand: unknown
+//! and doubled fields are reported, with file, line, column and path.
+//!
+//! The messages are as loose as YAML. What they may mean is decided where they
+//! are compiled, by the module of each concept.
+
+use std::sync::Arc;
+
+use serde::de::Error as _;
+
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, FieldPath, Place, ResourceName};
+
+pub(crate) mod decode;
+mod destination_rule;
+mod gateway;
+mod http_route;
+mod message;
+mod metadata;
+pub(crate) mod node;
+mod service;
+mod service_entry;
+mod string_match;
+mod traffic_policy;
+mod virtual_service;
+#[cfg(feature = "yaml")]
+mod yaml;
+
+pub use destination_rule::{DestinationRule, Subset};
+pub use gateway::{
+    Gateway, Server, ServerPort, ServerTlsMode, ServerTlsSettings, TlsCertificate, TlsProtocol,
+};
+pub use http_route::{
+    CorsPolicy, Delegate, Destination, HeaderOperations, Headers, HttpDirectResponse,
+    HttpFaultAbort, HttpFaultDelay, HttpFaultInjection, HttpMirrorPolicy, HttpRedirect, HttpRetry,
+    HttpRewrite, HttpRouteDestination, Percentage, PortSelector, RedirectPort, RegexRewrite,
+    ResponseBody, UnmatchedPreflights,
+};
+pub use metadata::Metadata;
+pub use service::{Service, ServicePort};
+pub use service_entry::{
+    Location, Resolution, ServiceEntry, ServiceEntryPort, WorkloadEntry, WorkloadSelector,
+};
+pub use string_match::StringMatch;
+pub use traffic_policy::{
+    BackendUtilization, ClientTlsMode, ClientTlsSettings, ConnectionPoolSettings, ConsistentHash,
+    CookieAttribute, H2UpgradePolicy, Http2KeepAlive, HttpConnectionPool, HttpCookie,
+    LoadBalancerSettings, LocalityDistribute, LocalityFailover, LocalityLoadBalancerSetting,
+    Maglev, OutlierDetection, PortTrafficPolicy, ProxyProtocol, ProxyProtocolVersion, RetryBudget,
+    RingHash, SimpleLoadBalancer, TcpConnectionPool, TcpKeepalive, TrafficPolicy, Tunnel, Warmup,
+    ZoneAwareLoadBalancerSetting,
+};
+pub use virtual_service::{
+    HttpMatchRequest, HttpRoute, L4MatchAttributes, RouteDestination, TcpRoute, TlsMatchAttributes,
+    TlsRoute, VirtualService,
+};
+
+use decode::{Decode, Decoder};
+use node::{Mark, Node};
+
+/// What a resource is and says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Spec {
+    /// How requests for some hosts are routed.
+    VirtualService(Box<VirtualService>),
+    /// What happens to traffic for a host after routing.
+    DestinationRule(Box<DestinationRule>),
+    /// A host and where it lives.
+    ServiceEntry(Box<ServiceEntry>),
+    /// The servers of a gateway.
+    Gateway(Box<Gateway>),
+    /// A Kubernetes Service: a host name and its ports.
+    Service(Box<Service>),
+}
+
+impl Spec {
+    /// The resource's `kind`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::VirtualService(_) => "VirtualService",
+            Self::DestinationRule(_) => "DestinationRule",
+            Self::ServiceEntry(_) => "ServiceEntry",
+            Self::Gateway(_) => "Gateway",
+            Self::Service(_) => "Service",
+        }
+    }
+}
+
+macro_rules! specs {
+    ($($kind:ident),*) => { $(
+        impl From<$kind> for Spec {
+            fn from(spec: $kind) -> Self {
+                Self::$kind(Box::new(spec))
+            }
+        }
+    )* };
+}
+
+specs!(
+    VirtualService,
+    DestinationRule,
+    ServiceEntry,
+    Gateway,
+    Service
+);
+
+/// One resource: its metadata, its spec, and where it was read from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Resource {
+    /// Name, namespace, labels.
+    pub metadata: Metadata,
+    /// What it says.
+    pub spec: Spec,
+    origin: Option<Origin>,
+}
+
+/// The text a resource came from, kept so that later findings can name the line.
+#[derive(Clone, Debug)]
+struct Origin {
+    file: Arc<str>,
+    document: Arc<Node>,
+}
+
+impl Resource {
+    /// A resource made in Rust rather than read from text.
+    pub fn new(metadata: Metadata, spec: impl Into<Spec>) -> Self {
+        Self {
+            metadata,
+            spec: spec.into(),
+            origin: None,
+        }
+    }
+
+    /// Kind, namespace and name.
+    #[must_use]
+    pub fn id(&self) -> ResourceName {
+        ResourceName {
+            kind: self.spec.kind().to_owned(),
+            namespace: self.metadata.namespace_or_default().to_owned(),
+            name: self.metadata.name.clone(),
+        }
+    }
+
+    pub(crate) fn locate(&self, path: &FieldPath) -> Option<Place> {
+        let origin = self.origin.as_ref()?;
+        let mark = origin.document.locate(path);
+        (mark.line > 0).then(|| Place::new(origin.file.clone(), mark.line, mark.column))
+    }
+}
+
+/// Resources in the order they were read, and what was found while reading them.
+///
+/// The order matters where Istio asks which resource is older: without
+/// `metadata.creationTimestamp`, first read counts as first created.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    list: Vec<Resource>,
+    found: Diagnostics,
+}
+
+impl Resources {
+    /// No resources yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads every document of a YAML or JSON text; `file` is what diagnostics call it.
+    ///
+    /// A document that cannot be read becomes a diagnostic and does not hide the
+    /// others. Documents that are not traffic resources (a Deployment, say) are
+    /// skipped with a note; Kubernetes `List`s are opened.
+    ///
+    /// ```
+    /// use tower_mesh::api::Resources;
+    ///
+    /// let resources = Resources::from_yaml("reviews.yaml", r"
+    /// apiVersion: networking.istio.io/v1
+    /// kind: VirtualService
+    /// metadata: {name: reviews}
+    /// spec:
+    ///   hosts: [reviews]
+    ///   http:
+    ///   - route:
+    ///     - destination: {host: reviews}
+    ///       wieght: 1
+    /// ");
+    /// let slip = resources.diagnostics().iter().next().expect("one slip of the hand");
+    /// assert_eq!(slip.path().to_string(), "spec.http[0].route[0].wieght");
+    /// assert_eq!(slip.place().map(|place| place.line), Some(10));
+    /// assert_eq!(slip.help(), Some("did you mean \"weight\"?"));
+    /// ```
+    #[cfg(feature = "yaml")]
+    #[must_use]
+    pub fn from_yaml(file: &str, text: &str) -> Self {
+        let file: Arc<str> = file.into();
+        let (documents, found) = yaml::read(&file, text);
+        let mut resources = Self {
+            list: Vec::new(),
+            found,
+        };
+        for document in documents {
+            resources.read(Some(&file), document);
+        }
+        resources
+    }
+
+    /// Adds a resource after the others.
+    pub fn push(&mut self, resource: Resource) {
+        self.list.push(resource);
+    }
+
+    /// Adds all of `other` after what is here, with its diagnostics.
+    pub fn append(&mut self, other: Self) {
+        self.list.extend(other.list);
+        self.found.append(other.found);
+    }
+
+    /// The resources, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Resource> {
+        self.list.iter()
+    }
+
+    /// The resources, in order, to be changed before they are used.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
+        self.list.iter_mut()
+    }
+
+    /// How many resources there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// What was found while reading.
+    #[must_use]
+    pub const fn diagnostics(&self) -> &Diagnostics {
+        &self.found
+    }
+
+    #[cfg(feature = "yaml")]
+    fn read(&mut self, file: Option<&Arc<str>>, document: Node) {
+        let mut decoder = Decoder::new(file.cloned());
+        if let Some(items) = metadata::items_of_list(&document) {
+            for item in items {
+                self.read(file, item.clone());
+            }
+            return;
+        }
+        let read = metadata::read(&document, &mut decoder);
+        let id = metadata::name_of(&document);
+        let found = decoder.found.into_iter().map(|it| it.of(&id, None));
+        found.for_each(|it| self.found.push(it));
+        if let Some((metadata, spec)) = read {
+            let origin = file.map(|file| Origin {
+                file: file.clone(),
+                document: Arc::new(document),
+            });
+            self.list.push(Resource {
+                metadata,
+                spec,
+                origin,
+            });
+        }
+    }
+}
+
+impl Extend<Resource> for Resources {
+    fn extend<I: IntoIterator<Item = Resource>>(&mut self, resources: I) {
+        self.list.extend(resources);
+    }
+}
+
+impl FromIterator<Resource> for Resources {
+    fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
+        let mut all = Self::new();
+        all.extend(resources);
+        all
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Resource {
+    /// Reads one resource from any serde format; the first fault is the error.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let document = Node::deserialize(deserializer)?;
+        let mut decoder = Decoder::new(None);
+        let read = metadata::read(&document, &mut decoder);
+        let (metadata, spec) = faultless(read, &decoder.found).map_err(D::Error::custom)?;
+        Ok(Self {
+            metadata,
+            spec,
+            origin: None,
+        })
+    }
+}
+
+/// Reads one message from any serde format; the first fault is the error.
+pub(crate) fn from_serde<'de, T: Decode, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let node: Node = serde::Deserialize::deserialize(deserializer)?;
+    let mut decoder = Decoder::new(None);
+    let read = T::decode(&node, At::Top, &mut decoder);
+    faultless(read, &decoder.found).map_err(D::Error::custom)
+}
+
+fn faultless<T>(read: Option<T>, found: &Diagnostics) -> Result<T, Diagnostic> {
+    let fault = |it: &&Diagnostic| it.severity() == crate::diagnostic::Severity::Error;
+    match (read, found.iter().find(fault).or(found.iter().next())) {
+        (Some(value), _) if !found.has_errors() => Ok(value),
+        (_, Some(first)) => Err(first.clone()),
+        (_, None) => {
+            let message = "this is not one of Istio's traffic resources";
+            Err(Diagnostic::new(Code::ForeignKind, At::Top, message))
+        }
+    }
+}
+
+/// The mark of a document's top, for findings about the document itself.
+pub(crate) fn mark_of(document: &Node, key: &str) -> Mark {
+    document
+        .entry(key)
+        .map_or(document.mark, |entry| entry.mark)
+}

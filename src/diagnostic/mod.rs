@@ -1,0 +1,278 @@
+//! What is wrong with a resource: which file, which line, which field, and what to do about it.
+//!
+//! Reading and compiling never stop at the first fault. Everything found is
+//! collected in [`Diagnostics`]; an error among them means that nothing of the
+//! configuration is used and the last good one stays in force.
+
+use std::fmt;
+use std::sync::Arc;
+
+mod code;
+mod path;
+
+pub use code::Code;
+pub(crate) use path::At;
+pub use path::{FieldPath, Step};
+
+/// How much a diagnostic matters.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth knowing; changes nothing.
+    Note,
+    /// Accepted, and probably not what was meant.
+    Warning,
+    /// Refused: the configuration it stands in is not used.
+    Error,
+}
+
+impl Severity {
+    /// The word used in text and JSON output: `note`, `warning` or `error`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A place in a file, counted from one as editors do.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The file's name as it was given to the reader.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    pub(crate) const fn new(file: Arc<str>, line: u32, column: u32) -> Self {
+        Self { file, line, column }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// The resource a diagnostic speaks of.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct ResourceName {
+    /// The resource's `kind`, such as `VirtualService`.
+    pub kind: String,
+    /// `metadata.namespace`; `default` where the file says nothing.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
+impl fmt::Display for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// One finding about one field of one resource.
+///
+/// Prints as `mesh.yaml:12:7: error[unknown-field]: …`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Diagnostic {
+    code: Code,
+    severity: Severity,
+    path: FieldPath,
+    message: String,
+    hint: Option<String>,
+    resource: Option<ResourceName>,
+    place: Option<Place>,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(code: Code, at: At<'_>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            path: at.to_path(),
+            message: message.into(),
+            hint: None,
+            resource: None,
+            place: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Names the resource, and the place, where the finder could not know them.
+    pub(crate) fn of(mut self, resource: &ResourceName, place: Option<Place>) -> Self {
+        self.resource.get_or_insert_with(|| resource.clone());
+        if self.place.is_none() {
+            self.place = place;
+        }
+        self
+    }
+
+    /// What kind of finding this is; stable between versions.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Whether it is an error, a warning or a note.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// The field, from the top of the document: `spec.http[0].route[1].weight`.
+    #[must_use]
+    pub const fn path(&self) -> &FieldPath {
+        &self.path
+    }
+
+    /// What is wrong, in one sentence.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The way out, where there is an obvious one.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The resource it stands in, once that much of the document was readable.
+    #[must_use]
+    pub const fn resource(&self) -> Option<&ResourceName> {
+        self.resource.as_ref()
+    }
+
+    /// Where it stands; absent for resources that were not read from text.
+    #[must_use]
+    pub const fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}[{}]: ", self.severity, self.code)?;
+        if let Some(resource) = &self.resource {
+            write!(f, "{resource}: ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything found while reading and compiling, in the order it was found.
+///
+/// As an error it stands for a configuration that was refused; the list then
+/// holds at least one [`Severity::Error`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Turns what may be overlooked on request into warnings.
+    pub(crate) fn lenient(mut self) -> Self {
+        for diagnostic in &mut self.0 {
+            if diagnostic.code.may_be_overlooked() && diagnostic.severity == Severity::Error {
+                diagnostic.severity = Severity::Warning;
+            }
+        }
+        self
+    }
+
+    /// Whether anything was refused.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|it| it.severity == Severity::Error)
+    }
+
+    /// How many findings there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The findings, in the order they were made.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, diagnostic) in self.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            diagnostic.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
