@@ -75,7 +75,8 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
             "ms" => 1_000_000,
             "us" | "µs" | "μs" => 1_000,
             "ns" => 1,
-            "" => return Err(InvalidDuration::NoUnit(text.to_owned())),
+            "" if after.is_empty() => return Err(InvalidDuration::NoUnit(text.to_owned())),
+            "" => return Err(not_a_number()),
             _ => return Err(InvalidDuration::UnknownUnit(unit.to_owned())),
         };
         nanos = number(whole)
@@ -151,6 +152,10 @@ mod tests {
         assert_eq!(parse("2d"), Err(InvalidDuration::UnknownUnit("d".into())));
         assert_eq!(parse("2 h"), Err(InvalidDuration::UnknownUnit(" h".into())));
         assert_eq!(parse("-1s"), Err(InvalidDuration::Negative));
+        assert_eq!(
+            parse("1.5.5s"),
+            Err(InvalidDuration::NotANumber("1.5.5s".into()))
+        );
         assert_eq!(parse("9223372036855s"), Err(InvalidDuration::TooLong));
         for text in ["s", ".s", "-", "+", "1.5.5s", "fast", "."] {
             assert!(parse(text).is_err(), "{text}");

@@ -1,4 +1,90 @@
-//! Istio traffic management as tower layers, inside your own process.
-pub mod api;
+//! Istio's traffic management as [tower] services, inside your own process.
+//!
+//! For the same YAML and the same request the answer is the sidecar's: the same
+//! route, the same destinations, the same status and body where nothing could be
+//! reached. There is no sidecar, though: the rules run in the application.
+//!
+//! ```
+//! # #[cfg(all(feature = "yaml", feature = "client"))]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use http::Request;
+//! use tower_mesh::body::Body;
+//! use tower_mesh::mesh::Mesh;
+//!
+//! let (mesh, report) = Mesh::builder().yaml(include_str!("../examples/canary/mesh.yaml")).build()?;
+//! println!("{}", report.diagnostics());
+//! let request = Request::get("http://customers.default.svc.cluster.local/").body(Body::empty())?;
+//! let response = mesh.client().send(request).await?;
+//! println!("{}", response.status());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | Istio says | Module |
+//! |---|---|
+//! | every resource, as YAML spells it | [`api`] |
+//! | what is wrong with one, and where | [`diagnostic`] |
+//! | `http[].match` | [`match_request`] |
+//! | `StringMatch` | [`string_match`] |
+//! | `http[].route`: the weighted split | [`route`] |
+//! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
+//! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
+//! | `MeshConfig.pathNormalization` | [`path`] |
+//! | `sourceLabels`, `sourceNamespace`, `gateways`, `exportTo` | [`source`] |
+//! | the whole, as an application holds it | [`mesh`] |
+//!
+//! What is not built yet is refused with a diagnostic that says so, never
+//! overlooked; the table in the README lists it.
+//!
+//! # Features
+//!
+//! | Feature | Adds | Default |
+//! |---|---|---|
+//! | `yaml` | reads YAML and JSON text (granit-parser) | yes |
+//! | `client` | the built-in HTTP/1.1 transport (hyper) | yes |
+//! | `full` | all of the above | |
+//!
+//! A feature stands for a dependency. None changes what code without it does.
+//!
+//! [tower]: https://docs.rs/tower
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// Ground floor: words everyone uses.
 pub mod diagnostic;
 pub mod duration;
+
+pub mod api;
+pub mod context;
+pub mod endpoint;
+pub mod host;
+pub mod path;
+pub mod rt;
+pub mod source;
+
+// First floor: what all rooms share.
+pub mod reply;
+pub mod string_match;
+
+pub mod body;
+pub mod failure;
+
+// Second floor: one room for each Istio concept. Rooms never import rooms.
+pub mod load_balancer;
+pub mod match_request;
+pub mod route;
+pub mod service_entry;
+
+// Third floor: the way out.
+pub mod transport;
+
+// Fourth floor: the only code that knows every room.
+mod plan;
+
+// Roof: what most users touch.
+pub mod mesh;
+
+#[cfg(all(doctest, feature = "yaml", feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

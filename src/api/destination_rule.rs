@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 
 use super::message::message;
-use super::service_entry::WorkloadSelector;
 use super::traffic_policy::TrafficPolicy;
 
 message! {
@@ -20,7 +19,18 @@ message! {
         /// Who sees the resource; all when empty.
         export_to: Vec<String>,
         /// The clients it applies to; all when absent.
-        workload_selector: Option<WorkloadSelector>,
+        workload_selector: Option<ClientSelector>,
+    }
+}
+
+message! {
+    /// Clients by their labels.
+    ///
+    /// Source: `istio.type.v1beta1.WorkloadSelector`, which spells its field otherwise than the
+    /// selector of a ServiceEntry.
+    pub struct ClientSelector {
+        /// The labels they must carry.
+        match_labels: IndexMap<String, String>,
     }
 }
 

@@ -25,16 +25,18 @@ macro_rules! message {
                 #[allow(unused_mut, reason = "a message may have no fields")]
                 let mut message = Self::default();
                 let mut seen = [false; Self::FIELDS.len()];
-                'entries: for entry in decoder.mapping(node, at)? {
+                let entries = decoder.enter(node, at, Self::FIELDS)?;
+                'entries: for entry in entries {
                     for (n, field) in Self::FIELDS.iter().enumerate() {
-                        if $crate::api::decode::same_name(field, &entry.key) {
+                        if $crate::api::names::same_name(field, &entry.key) {
                             let seen = std::mem::replace(&mut seen[n], true);
                             message.read_field(n, seen, entry, at, decoder);
                             continue 'entries;
                         }
                     }
-                    decoder.unknown_field(entry, at, Self::FIELDS);
+                    decoder.unknown_field(entry, entries, at, Self::FIELDS);
                 }
+                decoder.leave();
                 Some(message)
             }
         }
@@ -99,15 +101,12 @@ macro_rules! enumeration {
                 at: $crate::diagnostic::At<'_>,
                 decoder: &mut $crate::api::decode::Decoder,
             ) -> Option<Self> {
-                use $crate::api::node::Value;
-                if let Value::Scalar { text, .. } = &node.value {
-                    $(
-                        if **text == *$text || **text == *stringify!($number) {
-                            return Some(Self::$variant);
-                        }
-                    )*
-                }
-                decoder.wrong_type(node, at, concat!("one of", $( " ", $text ),*));
+                let number = decoder.choice(node, at, &[$( ($text, $number) ),*])?;
+                $(
+                    if number == $number {
+                        return Some(Self::$variant);
+                    }
+                )*
                 None
             }
         }

@@ -2,10 +2,15 @@
 
 use indexmap::IndexMap;
 
-use super::decode::{Decode, Decoder, did_you_mean};
-use super::node::{Node, Value};
+use super::decode::{Decode, Decoder};
+use super::names::{did_you_mean, nearest};
+#[cfg(feature = "yaml")]
+use super::node::Value;
+use super::node::{Entry, Node, shortened};
 use super::{Spec, mark_of};
-use crate::diagnostic::{At, Code, Diagnostic, ResourceName};
+#[cfg(feature = "yaml")]
+use crate::diagnostic::ResourceName;
+use crate::diagnostic::{At, Code, Diagnostic};
 
 /// Name, namespace and labels of a resource; the rest of Kubernetes' metadata has no effect.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,15 +56,27 @@ const KINDS: [&str; 4] = [
     "Gateway",
 ];
 /// Istio networking kinds that would change what traffic does and are not acted on.
-const OTHER_KINDS: [&str; 4] = ["Sidecar", "WorkloadEntry", "WorkloadGroup", "EnvoyFilter"];
+const OTHER_KINDS: [&str; 5] = [
+    "Sidecar",
+    "WorkloadEntry",
+    "WorkloadGroup",
+    "EnvoyFilter",
+    "ProxyConfig",
+];
 
 /// The documents inside a Kubernetes `List`.
 #[cfg(feature = "yaml")]
-pub(super) fn items_of_list(document: &Node) -> Option<&[Node]> {
-    let kind = document.text_of("kind")?;
-    match &document.entry("items")?.value.value {
-        Value::List(items) if kind.ends_with("List") => Some(items),
-        _ => None,
+pub(super) fn items_of_list(document: &mut Node) -> Option<Vec<Node>> {
+    if !document.text_of("kind")?.ends_with("List") {
+        return None;
+    }
+    let Value::Map(entries) = &mut document.value else {
+        return None;
+    };
+    let items = entries.iter_mut().find(|entry| &*entry.key == "items")?;
+    match &mut items.value.value {
+        Value::List(items) => Some(std::mem::take(items)),
+        Value::Null | Value::Scalar { .. } | Value::Map(_) => None,
     }
 }
 
@@ -88,8 +105,14 @@ pub(super) fn read(document: &Node, decoder: &mut Decoder) -> Option<(Metadata, 
             None => "kind",
         };
         let message = format!("the document has no {missing}");
-        let diagnostic = Diagnostic::new(Code::MissingField, At::Top.field(missing), message);
-        decoder.report(document.mark, diagnostic);
+        let mut diagnostic = Diagnostic::new(Code::MissingField, At::Top.field(missing), message);
+        let misspelt = |entry: &&Entry| nearest(&entry.key, [missing].into_iter()).is_some();
+        let entry = document.entry(missing).or(entries.iter().find(misspelt));
+        if let Some(entry) = entry.filter(|entry| &*entry.key != missing) {
+            diagnostic = diagnostic.hint(format!("{:?} is spelt {missing}", entry.key));
+        }
+        let mark = entry.map_or(document.mark, |entry| entry.mark);
+        decoder.report(mark, diagnostic);
         return None;
     };
     if !is_ours(document, version, kind, decoder) {
@@ -98,31 +121,43 @@ pub(super) fn read(document: &Node, decoder: &mut Decoder) -> Option<(Metadata, 
 
     let mut metadata = Metadata::default();
     let mut spec = None;
+    // What was reported already is not reported again as missing.
+    let mut told = Vec::new();
     for entry in entries {
         let at = At::Top.field(&entry.key);
         match &*entry.key {
             "apiVersion" | "kind" | "status" => {}
-            "metadata" => metadata = read_metadata(&entry.value, at, decoder)?,
-            "spec" => spec = decode_spec(kind, &entry.value, at, decoder),
-            _ => decoder.unknown_field(entry, At::Top, &["metadata", "spec", "status"]),
+            "metadata" => match read_metadata(&entry.value, at, decoder) {
+                Some(read) => metadata = read,
+                None => told.push("metadata".to_owned()),
+            },
+            "spec" => {
+                spec = decode_spec(kind, &entry.value, at, decoder);
+                told.push("spec".to_owned());
+            }
+            key => {
+                decoder.unknown_field(entry, entries, At::Top, &TOP);
+                told.extend(did_you_mean(key, &TOP));
+            }
         }
     }
-    if metadata.name.is_empty() {
+    let is_told = |field: &str| told.iter().any(|it| it == field);
+    if metadata.name.is_empty() && !is_told("metadata") {
         let message = "the resource has no name";
-        let metadata = At::Top.field("metadata");
-        let diagnostic = Diagnostic::new(Code::MissingField, metadata.field("name"), message);
+        let at = At::Top.field("metadata");
+        let diagnostic = Diagnostic::new(Code::MissingField, at.field("name"), message);
         decoder.report(mark_of(document, "metadata"), diagnostic);
     }
-    if document.entry("spec").is_none() {
-        let diagnostic = Diagnostic::new(
-            Code::MissingField,
-            At::Top.field("spec"),
-            "the resource has no spec",
-        );
+    if !is_told("spec") {
+        let message = "the resource has no spec";
+        let diagnostic = Diagnostic::new(Code::MissingField, At::Top.field("spec"), message);
         decoder.report(document.mark, diagnostic);
     }
     Some((metadata, spec?))
 }
+
+/// The fields of every document.
+const TOP: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
 /// Whether group, version and kind name a resource to read; says why where they do not.
 fn is_ours(document: &Node, version: &str, kind: &str, decoder: &mut Decoder) -> bool {
@@ -136,18 +171,24 @@ fn is_ours(document: &Node, version: &str, kind: &str, decoder: &mut Decoder) ->
         if VERSIONS.contains(&number) {
             return true;
         }
-        let message = format!("{ISTIO} has no version {number:?}");
+        let message = format!("{ISTIO} has no version {}", shortened(number));
         let diagnostic = Diagnostic::new(Code::WrongApiVersion, at, message);
         let hint = "the versions are v1, v1beta1 and v1alpha3";
         decoder.report(mark, diagnostic.hint(hint));
         return false;
     }
     // Gateway API has a Gateway of its own.
-    let gateway_api = group == "gateway.networking.k8s.io";
-    if KINDS.contains(&kind) && !gateway_api && group != "serving.knative.dev" {
-        let message = format!("a {kind} cannot have the apiVersion {version:?}");
+    let foreign = !KINDS.contains(&kind) || group == "gateway.networking.k8s.io";
+    if !foreign || (group != ISTIO && version.starts_with(ISTIO)) {
+        let message = format!(
+            "a {} cannot have the apiVersion {}",
+            kind,
+            shortened(version)
+        );
         let diagnostic = Diagnostic::new(Code::WrongApiVersion, at, message);
-        decoder.report(mark, diagnostic.hint(format!("write {ISTIO}/v1")));
+        let number = VERSIONS.iter().find(|number| version.ends_with(**number));
+        let number = number.unwrap_or(&VERSIONS[0]);
+        decoder.report(mark, diagnostic.hint(format!("write {ISTIO}/{number}")));
         return false;
     }
     let at = At::Top.field("kind");
@@ -166,9 +207,9 @@ fn is_ours(document: &Node, version: &str, kind: &str, decoder: &mut Decoder) ->
         diagnostic = Diagnostic::new(
             Code::InvalidValue,
             at,
-            format!("{ISTIO} has no kind {kind:?}"),
+            format!("{ISTIO} has no kind {}", shortened(kind)),
         );
-        if let Some(meant) = did_you_mean(kind, &KINDS) {
+        if let Some(meant) = nearest(kind, KINDS.into_iter()) {
             diagnostic = diagnostic.hint(format!("did you mean {meant:?}?"));
         }
     }
@@ -208,7 +249,8 @@ fn read_metadata(node: &Node, at: At<'_>, decoder: &mut Decoder) -> Option<Metad
     ];
     const OURS: [&str; 4] = ["name", "namespace", "labels", "creationTimestamp"];
     let mut metadata = Metadata::default();
-    for entry in decoder.mapping(node, at)? {
+    let entries = decoder.mapping(node, at)?;
+    for entry in entries {
         match &*entry.key {
             "name" => decoder.field(&mut metadata.name, false, entry, at),
             "namespace" => decoder.field(&mut metadata.namespace, false, entry, at),
@@ -217,7 +259,7 @@ fn read_metadata(node: &Node, at: At<'_>, decoder: &mut Decoder) -> Option<Metad
                 decoder.field(&mut metadata.creation_timestamp, false, entry, at);
             }
             other if OTHERS.contains(&other) => {}
-            _ => decoder.unknown_field(entry, at, &OURS),
+            _ => decoder.unknown_field(entry, entries, at, &OURS),
         }
     }
     Some(metadata)

@@ -17,15 +17,20 @@ use std::sync::Arc;
 
 use serde::de::Error as _;
 
-use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, FieldPath, Place, ResourceName};
+use crate::diagnostic::{
+    At, Code, Diagnostic, Diagnostics, FieldPath, Place, ResourceName, Severity,
+};
 
 pub(crate) mod decode;
 mod destination_rule;
 mod gateway;
 mod http_route;
+mod load_balancer;
 mod message;
 mod metadata;
+pub(crate) mod names;
 pub(crate) mod node;
+mod scalar;
 mod service;
 mod service_entry;
 mod string_match;
@@ -34,7 +39,7 @@ mod virtual_service;
 #[cfg(feature = "yaml")]
 mod yaml;
 
-pub use destination_rule::{DestinationRule, Subset};
+pub use destination_rule::{ClientSelector, DestinationRule, Subset};
 pub use gateway::{
     Gateway, Server, ServerPort, ServerTlsMode, ServerTlsSettings, TlsCertificate, TlsProtocol,
 };
@@ -44,6 +49,11 @@ pub use http_route::{
     HttpRewrite, HttpRouteDestination, Percentage, PortSelector, RedirectPort, RegexRewrite,
     ResponseBody, UnmatchedPreflights,
 };
+pub use load_balancer::{
+    BackendUtilization, ConsistentHash, CookieAttribute, HttpCookie, LoadBalancerSettings,
+    LocalityDistribute, LocalityFailover, LocalityLoadBalancerSetting, Maglev, RingHash,
+    SimpleLoadBalancer, Warmup, ZoneAwareLoadBalancerSetting,
+};
 pub use metadata::Metadata;
 pub use service::{Service, ServicePort};
 pub use service_entry::{
@@ -51,12 +61,9 @@ pub use service_entry::{
 };
 pub use string_match::StringMatch;
 pub use traffic_policy::{
-    BackendUtilization, ClientTlsMode, ClientTlsSettings, ConnectionPoolSettings, ConsistentHash,
-    CookieAttribute, H2UpgradePolicy, Http2KeepAlive, HttpConnectionPool, HttpCookie,
-    LoadBalancerSettings, LocalityDistribute, LocalityFailover, LocalityLoadBalancerSetting,
-    Maglev, OutlierDetection, PortTrafficPolicy, ProxyProtocol, ProxyProtocolVersion, RetryBudget,
-    RingHash, SimpleLoadBalancer, TcpConnectionPool, TcpKeepalive, TrafficPolicy, Tunnel, Warmup,
-    ZoneAwareLoadBalancerSetting,
+    ClientTlsMode, ClientTlsSettings, ConnectionPoolSettings, H2UpgradePolicy, Http2KeepAlive,
+    HttpConnectionPool, OutlierDetection, PortTrafficPolicy, ProxyProtocol, ProxyProtocolVersion,
+    RetryBudget, TcpConnectionPool, TcpKeepalive, TrafficPolicy, Tunnel,
 };
 pub use virtual_service::{
     HttpMatchRequest, HttpRoute, L4MatchAttributes, RouteDestination, TcpRoute, TlsMatchAttributes,
@@ -65,6 +72,9 @@ pub use virtual_service::{
 
 use decode::{Decode, Decoder};
 use node::{Mark, Node};
+
+/// The most faults that are told of a file; nobody reads further.
+const MAX_FAULTS: usize = 1000;
 
 /// What a resource is and says.
 #[derive(Clone, Debug, PartialEq)]
@@ -210,9 +220,11 @@ impl Resources {
             list: Vec::new(),
             found,
         };
+        let mut room = MAX_FAULTS;
         for document in documents {
-            resources.read(Some(&file), document);
+            resources.read(&file, document, &mut room);
         }
+        resources.found.sort();
         resources
     }
 
@@ -255,21 +267,37 @@ impl Resources {
         &self.found
     }
 
+    /// Reads one document, as long as there is `room` for faults.
     #[cfg(feature = "yaml")]
-    fn read(&mut self, file: Option<&Arc<str>>, document: Node) {
-        let mut decoder = Decoder::new(file.cloned());
-        if let Some(items) = metadata::items_of_list(&document) {
+    fn read(&mut self, file: &Arc<str>, mut document: Node, room: &mut usize) {
+        if *room == 0 {
+            return;
+        }
+        if let Some(items) = metadata::items_of_list(&mut document) {
             for item in items {
-                self.read(file, item.clone());
+                self.read(file, item, room);
             }
             return;
         }
+        let mut decoder = Decoder::new(Some(file.clone()));
         let read = metadata::read(&document, &mut decoder);
+        let faults = decoder
+            .found
+            .iter()
+            .filter(|it| it.severity() != Severity::Note);
+        *room = room.saturating_sub(faults.count());
         let id = metadata::name_of(&document);
         let found = decoder.found.into_iter().map(|it| it.of(&id, None));
         found.for_each(|it| self.found.push(it));
+        if *room == 0 {
+            let message = format!("{MAX_FAULTS} faults were found; what follows is not told");
+            let diagnostic = Diagnostic::new(Code::TooLarge, At::Top, message);
+            let Mark { line, column } = document.mark;
+            let place = Place::new(file.clone(), line, column);
+            self.found.push(diagnostic.at(place));
+        }
         if let Some((metadata, spec)) = read {
-            let origin = file.map(|file| Origin {
+            let origin = Some(Origin {
                 file: file.clone(),
                 document: Arc::new(document),
             });
@@ -321,14 +349,18 @@ pub(crate) fn from_serde<'de, T: Decode, D: serde::Deserializer<'de>>(
     faultless(read, &decoder.found).map_err(D::Error::custom)
 }
 
-fn faultless<T>(read: Option<T>, found: &Diagnostics) -> Result<T, Diagnostic> {
-    let fault = |it: &&Diagnostic| it.severity() == crate::diagnostic::Severity::Error;
+fn faultless<T>(read: Option<T>, found: &Diagnostics) -> Result<T, Box<Diagnostic>> {
+    let fault = |it: &&Diagnostic| it.severity() == Severity::Error;
     match (read, found.iter().find(fault).or(found.iter().next())) {
         (Some(value), _) if !found.has_errors() => Ok(value),
-        (_, Some(first)) => Err(first.clone()),
+        (_, Some(first)) => Err(Box::new(first.clone())),
         (_, None) => {
             let message = "this is not one of Istio's traffic resources";
-            Err(Diagnostic::new(Code::ForeignKind, At::Top, message))
+            Err(Box::new(Diagnostic::new(
+                Code::ForeignKind,
+                At::Top,
+                message,
+            )))
         }
     }
 }

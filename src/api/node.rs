@@ -3,7 +3,7 @@
 //! All input ends up here, YAML text with positions as well as values that come
 //! through serde without any; the messages are decoded from it in one way.
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::diagnostic::{FieldPath, Step};
 
@@ -48,14 +48,16 @@ impl Node {
     pub(crate) fn describe(&self) -> String {
         match &self.value {
             Value::Null => "null".to_owned(),
-            Value::Scalar { text, .. } if text.chars().count() > 40 => {
-                let start: String = text.chars().take(37).collect();
-                format!("{start:?}…")
-            }
-            Value::Scalar { text, .. } => format!("{text:?}"),
+            Value::Scalar { text, .. } => shortened(text),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
         }
+    }
+
+    /// Whether this is YAML's merge key, which must not be quoted.
+    #[cfg(feature = "yaml")]
+    pub(super) fn is_merge_key(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, quoted: false } if &**text == "<<")
     }
 
     /// The entry of a mapping; nothing where this is no mapping or has no such key.
@@ -81,7 +83,7 @@ impl Node {
             let next = match (step, &node.value) {
                 (Step::Field(name), Value::Map(entries)) => entries
                     .iter()
-                    .find(|entry| super::decode::same_name(&entry.key, name))
+                    .find(|entry| super::names::same_name(&entry.key, name))
                     .map(|entry| (&entry.value, entry.mark)),
                 (Step::Key(key), Value::Map(entries)) => entries
                     .iter()
@@ -99,15 +101,49 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// A text in quotes, cut where it would fill the message.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some(_) => {
+            let start: String = text.chars().take(37).collect();
+            format!("{start:?}…")
+        }
+        None => format!("{text:?}"),
     }
 }
 
-struct NodeVisitor;
+/// How deep values may nest that come through serde, whose formats set limits of their own or none.
+const MAX_DEPTH: usize = 64;
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        NodeVisitor { depth: 0 }.deserialize(deserializer)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct NodeVisitor {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
 impl NodeVisitor {
+    /// The visitor of what stands inside.
+    fn below<E: Error>(self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(format!("values nest deeper than {MAX_DEPTH}")));
+        }
+        let depth = self.depth + 1;
+        Ok(Self { depth })
+    }
+
     fn scalar(text: impl Into<Box<str>>, quoted: bool) -> Node {
         let text = text.into();
         Node::new(Mark::default(), Value::Scalar { text, quoted })
@@ -154,24 +190,32 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Node::deserialize(deserializer)
+        self.below()?.deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        self.below()?.deserialize(deserializer)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let below = self.below()?;
         let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
+        while let Some(item) = access.next_element_seed(below)? {
             items.push(item);
         }
         Ok(Node::new(Mark::default(), Value::List(items)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let below = self.below()?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen = std::collections::HashSet::new();
-        while let Some((key, value)) = access.next_entry::<Box<str>, Node>()? {
+        while let Some(key) = access.next_key::<Box<str>>()? {
             if !seen.insert(key.clone()) {
-                return Err(A::Error::custom(format!("the key {key:?} stands twice")));
+                let key = shortened(&key);
+                return Err(A::Error::custom(format!("the key {key} stands twice")));
             }
+            let value = access.next_value_seed(below)?;
             let mark = Mark::default();
             entries.push(Entry { mark, key, value });
         }

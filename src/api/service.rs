@@ -4,7 +4,7 @@
 //! are the cluster's affair and are passed over without a word.
 
 use super::decode::{Decode, Decoder};
-use super::node::{Node, Value};
+use super::node::Node;
 use crate::diagnostic::At;
 
 /// A Kubernetes Service: `name.namespace.svc.<cluster domain>` and its ports.
@@ -27,6 +27,8 @@ pub struct ServicePort {
     pub name: String,
     /// Its number.
     pub port: u32,
+    /// `TCP`, `UDP` or `SCTP`; TCP when empty.
+    pub protocol: String,
     /// The protocol above TCP, where the Service says so.
     pub app_protocol: String,
 }
@@ -61,13 +63,11 @@ impl Decode for ServicePort {
             match &*entry.key {
                 "name" => decoder.field(&mut port.name, false, entry, at),
                 "port" => decoder.field(&mut port.port, false, entry, at),
+                "protocol" => decoder.field(&mut port.protocol, false, entry, at),
                 "appProtocol" => decoder.field(&mut port.app_protocol, false, entry, at),
                 _ => {}
             }
         }
-        match node.value {
-            Value::Map(_) => Some(port),
-            Value::Null | Value::Scalar { .. } | Value::List(_) => None,
-        }
+        Some(port)
     }
 }

@@ -97,7 +97,5 @@ message! {
     pub struct WorkloadSelector {
         /// The labels they must carry.
         labels: IndexMap<String, String>,
-        /// The same, as a DestinationRule spells it.
-        match_labels: IndexMap<String, String>,
     }
 }

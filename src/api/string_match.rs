@@ -1,7 +1,7 @@
 //! `StringMatch`: how a text is compared.
 
-use super::decode::{Decode, Decoder, camel_case};
-use super::node::Node;
+use super::decode::{Decode, Decoder, wrong_type};
+use super::node::{Node, Value};
 use crate::diagnostic::{At, Code, Diagnostic};
 
 /// How a text is compared: wholly, by its beginning, or by a regular expression.
@@ -26,34 +26,34 @@ impl StringMatch {
 }
 
 impl Decode for StringMatch {
-    // A header `x-user:` with nothing behind it reads as `{}` in file configurations.
-    const NULL_IS_A_VALUE: bool = false;
-
     fn decode(node: &Node, at: At<'_>, decoder: &mut Decoder) -> Option<Self> {
-        if node.value == super::node::Value::Null {
-            let message = "a match may not be null";
-            let diagnostic = Diagnostic::new(Code::InvalidValue, at, message);
-            decoder.report(
-                node.mark,
-                diagnostic.hint("write {} for \"present, with any value\""),
-            );
-            return None;
+        match &node.value {
+            Value::Null => {
+                let message = "a match may not be null";
+                let diagnostic = Diagnostic::new(Code::InvalidValue, at, message);
+                let hint = "write {} for \"present, with any value\"";
+                decoder.report(node.mark, diagnostic.hint(hint));
+                return None;
+            }
+            Value::Scalar { text, .. } if text.len() <= 40 => {
+                let hint = format!("write {{exact: {text:?}}}, or prefix or regex");
+                decoder.report(node.mark, wrong_type(node, at, "a mapping").hint(hint));
+                return None;
+            }
+            Value::Scalar { .. } | Value::List(_) | Value::Map(_) => {}
         }
         let mut found = None;
-        for entry in decoder.mapping(node, at)? {
+        let entries = decoder.enter(node, at, Self::FIELDS)?;
+        for entry in entries {
             if !Self::FIELDS.contains(&&*entry.key) {
-                decoder.unknown_field(entry, at, Self::FIELDS);
+                decoder.unknown_field(entry, entries, at, Self::FIELDS);
                 continue;
             }
             let Some(text) = String::decode(&entry.value, at.field(&entry.key), decoder) else {
                 continue;
             };
             if found.is_some() {
-                let known = Self::FIELDS
-                    .iter()
-                    .map(|it| camel_case(it))
-                    .collect::<Vec<_>>();
-                let message = format!("only one of {} may be set", known.join(", "));
+                let message = format!("only one of {} may be set", Self::FIELDS.join(", "));
                 let at = at.field(&entry.key);
                 decoder.report(entry.mark, Diagnostic::new(Code::Exclusive, at, message));
                 continue;
@@ -64,6 +64,7 @@ impl Decode for StringMatch {
                 _ => Self::Regex(text),
             });
         }
+        decoder.leave();
         Some(found.unwrap_or_default())
     }
 }

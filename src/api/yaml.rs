@@ -3,20 +3,27 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
+use granit_parser::{
+    ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag,
+};
 
 use super::node::{Entry, Mark, Node, Value};
+use super::{MAX_FAULTS, metadata};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, Place};
 
-/// The most text one file may hold: 64 MiB.
-const MAX_BYTES: usize = 64 << 20;
+/// The most text one file may hold: 32 MiB, some fifty thousand VirtualServices.
+const MAX_BYTES: usize = 32 << 20;
 /// The longest scalar: Istio refuses direct responses over 1 MB, and nothing else is as long.
 const MAX_SCALAR_BYTES: usize = 2 << 20;
+/// The longest key; Kubernetes' longest, an annotation's name, has 317 bytes.
+const MAX_KEY_BYTES: usize = 1024;
 /// The most values one file may hold, counted after aliases are expanded.
 const MAX_NODES: usize = 4_000_000;
-/// The most values that aliases and anchors may copy.
+/// The most items of one list or mapping; a `List` of a large cluster's resources is the longest.
+const MAX_ITEMS: usize = 50_000;
+/// How much aliases and anchors may copy: one for a value and one for every 64 bytes of text.
 const MAX_COPIES: usize = 100_000;
-/// How deep values may nest; Istio's resources stay below twenty.
+/// How deep values may nest, through aliases too; Istio's resources stay below twenty.
 const MAX_DEPTH: usize = 64;
 
 /// Reads all documents of a file; a broken one does not hide the others.
@@ -25,15 +32,15 @@ pub(super) fn read(file: &Arc<str>, text: &str) -> (Vec<Node>, Diagnostics) {
         file,
         nodes: 0,
         copies: 0,
+        anchors: HashMap::new(),
         found: Diagnostics::default(),
     };
     let mut documents = Vec::new();
     if text.len() > MAX_BYTES {
         let message = format!("the file is over {} MiB", MAX_BYTES >> 20);
-        reader.complain(Code::TooLarge, Mark { line: 1, column: 1 }, message);
+        reader.stop(At::Top, Mark { line: 1, column: 1 }, message);
         return (documents, reader.found);
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut options = Options::default();
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
@@ -49,12 +56,8 @@ pub(super) fn read(file: &Arc<str>, text: &str) -> (Vec<Node>, Diagnostics) {
             Ok(None) => {}
             Err(Stop::Reported) => break,
             Err(Stop::Scan(error)) => {
-                let mark = Mark {
-                    line: count(error.marker().line()),
-                    column: count(error.marker().col() + 1),
-                };
-                reader.complain(Code::Syntax, mark, error.info().to_string());
-                if !parser.proceed_next_document().unwrap_or(false) {
+                let broken = reader.broken(&error, text);
+                if broken.is_err() || !parser.proceed_next_document().unwrap_or(false) {
                     break;
                 }
             }
@@ -71,10 +74,18 @@ enum Stop {
 
 type Events<'t> = Parser<'t, StrInput<'t>>;
 
+/// A value that an alias may stand for.
+struct Anchored {
+    node: Node,
+    size: Size,
+}
+
 struct Reader<'f> {
     file: &'f Arc<str>,
     nodes: usize,
     copies: usize,
+    /// The anchors of the document being read.
+    anchors: HashMap<usize, Anchored>,
     found: Diagnostics,
 }
 
@@ -90,46 +101,80 @@ fn mark(span: &Span) -> Mark {
 }
 
 impl Reader<'_> {
-    fn complain(&mut self, code: Code, mark: Mark, message: impl Into<String>) {
+    fn push(&mut self, mark: Mark, diagnostic: Diagnostic) {
         let place = Place::new(self.file.clone(), mark.line, mark.column);
-        self.found
-            .push(Diagnostic::new(code, At::Top, message).at(place));
+        self.found.push(diagnostic.at(place));
     }
 
-    fn stop(&mut self, mark: Mark, message: impl Into<String>) -> Stop {
-        self.complain(Code::TooLarge, mark, message);
+    /// Reports a fault of form after which reading goes on.
+    fn complain(&mut self, mark: Mark, diagnostic: Diagnostic) -> Result<(), Stop> {
+        self.push(mark, diagnostic);
+        if self.found.len() >= MAX_FAULTS {
+            let message = format!("{MAX_FAULTS} faults were found; the rest is not read");
+            return Err(self.stop(At::Top, mark, message));
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, at: At<'_>, mark: Mark, message: impl Into<String>) -> Stop {
+        self.push(mark, Diagnostic::new(Code::TooLarge, at, message));
         Stop::Reported
     }
 
+    /// Reports that a document is not YAML.
+    fn broken(&mut self, error: &ScanError, text: &str) -> Result<(), Stop> {
+        let mark = Mark {
+            line: count(error.marker().line()),
+            column: count(error.marker().col() + 1),
+        };
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            let message = format!("values nest deeper than {MAX_DEPTH}");
+            return self.complain(mark, Diagnostic::new(Code::TooLarge, At::Top, message));
+        }
+        let mut diagnostic = Diagnostic::new(Code::Syntax, At::Top, error.info());
+        if let Some(key) = key_without_blank(text, error.marker()) {
+            diagnostic = diagnostic.hint(format!("a blank is missing after \"{key}:\""));
+        }
+        self.complain(mark, diagnostic)
+    }
+
     fn document(&mut self, events: &mut Events<'_>) -> Result<Option<Node>, Stop> {
-        let mut anchors = HashMap::new();
-        let node = self.node(events, &mut anchors, 0)?;
-        Ok(node.filter(|node| node.value != Value::Null))
+        self.anchors.clear();
+        let before = self.found.len();
+        let node = self.node(events, At::Top, 0)?;
+        // A document that is broken at its very end is not read either.
+        if let Some(Err(error)) = events.next_event() {
+            return Err(Stop::Scan(error));
+        }
+        let document = node.filter(|node| node.value != Value::Null);
+        if let Some(document) = &document {
+            self.found.name(before, &metadata::name_of(document));
+        }
+        Ok(document)
     }
 
     /// The next value; nothing where a collection or the document ends instead.
     fn node(
         &mut self,
         events: &mut Events<'_>,
-        anchors: &mut HashMap<usize, Node>,
+        at: At<'_>,
         depth: usize,
     ) -> Result<Option<Node>, Stop> {
         let Some(next) = events.next_event() else {
             return Ok(None);
         };
         let (event, span) = next.map_err(Stop::Scan)?;
-        let at = mark(&span);
-        self.spend(1, at)?;
-        if depth > MAX_DEPTH {
-            return Err(self.stop(at, format!("values nest deeper than {MAX_DEPTH}")));
-        }
+        let mark = mark(&span);
+        self.spend(1, at, mark)?;
+        self.check_depth(depth, at, mark)?;
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.is_some_and(|tag| !tag.is_yaml_core_schema()), at);
+                self.refuse_tag(tag.as_deref(), at, mark)?;
                 if text.len() > MAX_SCALAR_BYTES {
-                    return Err(self.stop(at, "a value is longer than 2 MiB"));
+                    return Err(self.stop(at, mark, "a value is longer than 2 MiB"));
                 }
-                let plain = style == ScalarStyle::Plain;
+                let text_by_tag = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+                let plain = style == ScalarStyle::Plain && !text_by_tag;
                 let value = match (&*text, plain) {
                     ("" | "~" | "null" | "Null" | "NULL", true) => Value::Null,
                     _ => Value::Scalar {
@@ -137,77 +182,89 @@ impl Reader<'_> {
                         quoted: !plain,
                     },
                 };
-                (anchor, Node::new(at, value))
+                (anchor, Node::new(mark, value))
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some_and(|tag| !tag.is_yaml_core_schema()), at);
+                self.refuse_tag(tag.as_deref(), at, mark)?;
                 let mut items = Vec::new();
-                while let Some(item) = self.node(events, anchors, depth + 1)? {
+                while let Some(item) = self.node(events, at.item(items.len()), depth + 1)? {
+                    self.check_items(items.len(), at, item.mark)?;
                     items.push(item);
                 }
-                (anchor, Node::new(at, Value::List(items)))
+                (anchor, Node::new(mark, Value::List(items)))
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.is_some_and(|tag| !tag.is_yaml_core_schema()), at);
-                let entries = self.entries(events, anchors, depth)?;
-                (anchor, Node::new(at, Value::Map(entries)))
+                self.refuse_tag(tag.as_deref(), at, mark)?;
+                let entries = self.entries(events, at, depth)?;
+                (anchor, Node::new(mark, Value::Map(entries)))
             }
-            Event::Alias(anchor) => {
-                let Some(node) = anchors.get(&anchor) else {
-                    self.complain(Code::Syntax, at, "an alias stands inside its own anchor");
-                    return Ok(Some(Node::new(at, Value::Null)));
-                };
-                self.copy(size_of(node), at)?;
-                let value = node.value.clone();
-                return Ok(Some(Node::new(at, value)));
-            }
+            Event::Alias(anchor) => return self.alias(anchor, at, mark, depth).map(Some),
             _ => return Ok(None),
         };
         if anchor > 0 {
-            self.copy(size_of(&node), at)?;
-            anchors.insert(anchor, node.clone());
+            let size = Size::of(&node);
+            self.copy(size, at, mark)?;
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchored { node, size });
         }
         Ok(Some(node))
+    }
+
+    fn alias(&mut self, anchor: usize, at: At<'_>, mark: Mark, depth: usize) -> Result<Node, Stop> {
+        let Some(size) = self.anchors.get(&anchor).map(|anchored| anchored.size) else {
+            let message = "an alias stands inside its own anchor";
+            self.complain(mark, Diagnostic::new(Code::Syntax, at, message))?;
+            return Ok(Node::new(mark, Value::Null));
+        };
+        self.check_depth(depth + size.depth, at, mark)?;
+        self.copy(size, at, mark)?;
+        let value = self.anchors.get(&anchor).map(|it| it.node.value.clone());
+        Ok(Node::new(mark, value.unwrap_or(Value::Null)))
     }
 
     fn entries(
         &mut self,
         events: &mut Events<'_>,
-        anchors: &mut HashMap<usize, Node>,
+        at: At<'_>,
         depth: usize,
     ) -> Result<Vec<Entry>, Stop> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut merged: Vec<Entry> = Vec::new();
         let mut seen: HashSet<Box<str>> = HashSet::new();
-        while let Some(key) = self.node(events, anchors, depth + 1)? {
-            let Some(value) = self.node(events, anchors, depth + 1)? else {
+        while let Some(key) = self.node(events, at, depth + 1)? {
+            let (mark, merge_key) = (key.mark, key.is_merge_key());
+            let key = match key.value {
+                Value::Scalar { text, .. } => Some(text),
+                Value::Null => Some("null".into()),
+                Value::List(_) | Value::Map(_) => {
+                    self.complain(
+                        mark,
+                        Diagnostic::new(Code::Syntax, at, "a key must be text"),
+                    )?;
+                    None
+                }
+            };
+            if key.as_ref().is_some_and(|key| key.len() > MAX_KEY_BYTES) {
+                let message = format!("a key is longer than {MAX_KEY_BYTES} bytes");
+                return Err(self.stop(at, mark, message));
+            }
+            let here = key.as_ref().map_or(at, |key| at.field(key));
+            let Some(value) = self.node(events, here, depth + 1)? else {
                 break;
             };
-            let (key, at) = match key.value {
-                Value::Scalar {
-                    text,
-                    quoted: false,
-                } if &*text == "<<" => {
-                    merge(value, &mut merged);
-                    continue;
-                }
-                Value::Scalar { text, .. } => (text, key.mark),
-                Value::Null => ("null".into(), key.mark),
-                Value::List(_) | Value::Map(_) => {
-                    self.complain(Code::Syntax, key.mark, "a key must be text");
-                    continue;
-                }
-            };
-            if !seen.insert(key.clone()) {
-                let message = format!("the key {key:?} stands twice in this mapping");
-                self.complain(Code::DuplicateKey, at, message);
+            self.check_items(entries.len() + merged.len(), at, mark)?;
+            if merge_key {
+                self.merge(value, &mut merged, here)?;
                 continue;
             }
-            entries.push(Entry {
-                mark: at,
-                key,
-                value,
-            });
+            let Some(key) = &key else { continue };
+            if !seen.insert(key.clone()) {
+                let message = format!("the key {key:?} stands twice in this mapping");
+                self.complain(mark, Diagnostic::new(Code::DuplicateKey, here, message))?;
+                continue;
+            }
+            let key = key.clone();
+            entries.push(Entry { mark, key, value });
         }
         for entry in merged {
             if seen.insert(entry.key.clone()) {
@@ -217,51 +274,100 @@ impl Reader<'_> {
         Ok(entries)
     }
 
-    fn spend(&mut self, nodes: usize, at: Mark) -> Result<(), Stop> {
-        self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            return Err(self.stop(at, format!("the file holds over {MAX_NODES} values")));
+    /// What a merge key `<<` brings in: a mapping, or several of which the first has the say.
+    fn merge(&mut self, value: Node, into: &mut Vec<Entry>, at: At<'_>) -> Result<(), Stop> {
+        let mark = value.mark;
+        let mappings = match value.value {
+            Value::List(items) => items,
+            other => vec![Node::new(mark, other)],
+        };
+        for mapping in mappings {
+            if let Value::Map(entries) = mapping.value {
+                into.extend(entries);
+            } else {
+                let message = format!("expected a mapping to merge, found {}", mapping.describe());
+                self.complain(mapping.mark, Diagnostic::new(Code::WrongType, at, message))?;
+            }
         }
         Ok(())
     }
 
-    fn copy(&mut self, nodes: usize, at: Mark) -> Result<(), Stop> {
-        self.copies = self.copies.saturating_add(nodes);
+    fn check_depth(&mut self, depth: usize, at: At<'_>, mark: Mark) -> Result<(), Stop> {
+        if depth > MAX_DEPTH {
+            return Err(self.stop(at, mark, format!("values nest deeper than {MAX_DEPTH}")));
+        }
+        Ok(())
+    }
+
+    fn check_items(&mut self, items: usize, at: At<'_>, mark: Mark) -> Result<(), Stop> {
+        if items >= MAX_ITEMS {
+            let message = format!("a list or mapping holds over {MAX_ITEMS} values");
+            return Err(self.stop(at, mark, message));
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, nodes: usize, at: At<'_>, mark: Mark) -> Result<(), Stop> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MAX_NODES {
+            let message = format!("the file holds over {MAX_NODES} values");
+            return Err(self.stop(at, mark, message));
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, size: Size, at: At<'_>, mark: Mark) -> Result<(), Stop> {
+        self.copies = self.copies.saturating_add(size.cost);
         if self.copies > MAX_COPIES {
-            return Err(self.stop(at, format!("aliases copy over {MAX_COPIES} values")));
+            let message = "anchors and aliases copy more than any honest file";
+            return Err(self.stop(at, mark, message));
         }
-        self.spend(nodes, at)
+        self.spend(size.cost, at, mark)
     }
 
-    fn refuse_tag(&mut self, foreign: bool, at: Mark) {
-        if foreign {
-            self.complain(
-                Code::Syntax,
-                at,
-                "a value carries a tag that is not YAML's own",
-            );
+    fn refuse_tag(&mut self, tag: Option<&Tag>, at: At<'_>, mark: Mark) -> Result<(), Stop> {
+        if tag.is_some_and(|tag| !tag.is_yaml_core_schema()) {
+            let message = "a value carries a tag that is not YAML's own";
+            self.complain(mark, Diagnostic::new(Code::Syntax, at, message))?;
         }
+        Ok(())
     }
 }
 
-/// What a merge key `<<` brings in: a mapping, or several of which the first has the say.
-fn merge(value: Node, into: &mut Vec<Entry>) {
-    match value.value {
-        Value::Map(entries) => into.extend(entries),
-        Value::List(items) => items.into_iter().for_each(|item| merge(item, into)),
-        Value::Null | Value::Scalar { .. } => {}
+/// What it costs to copy a value, and how deep it is.
+#[derive(Clone, Copy)]
+struct Size {
+    cost: usize,
+    depth: usize,
+}
+
+impl Size {
+    fn of(node: &Node) -> Self {
+        let (cost, below) = match &node.value {
+            Value::Null => (1, 0),
+            Value::Scalar { text, .. } => (1 + text.len() / 64, 0),
+            Value::List(items) => Self::all(items.iter()),
+            Value::Map(entries) => Self::all(entries.iter().map(|entry| &entry.value)),
+        };
+        Self { cost, depth: below }
+    }
+
+    /// The sum of the costs and the depth with the collection itself.
+    fn all<'n>(nodes: impl Iterator<Item = &'n Node>) -> (usize, usize) {
+        nodes.map(Self::of).fold((1, 1), |(cost, depth), size| {
+            (cost + 1 + size.cost, depth.max(1 + size.depth))
+        })
     }
 }
 
-fn size_of(node: &Node) -> usize {
-    match &node.value {
-        Value::Null | Value::Scalar { .. } => 1,
-        Value::List(items) => 1 + items.iter().map(size_of).sum::<usize>(),
-        Value::Map(entries) => {
-            1 + entries
-                .iter()
-                .map(|entry| 1 + size_of(&entry.value))
-                .sum::<usize>()
-        }
-    }
+/// The key of a `key:value` on the line of the fault or the one before, which YAML reads as one word.
+fn key_without_blank<'t>(text: &'t str, fault: &Marker) -> Option<&'t str> {
+    let before = text.get(..fault.byte_offset()?)?;
+    let line = before.rfind('\n').unwrap_or(0);
+    let start = before[..line].rfind('\n').map_or(0, |end| end + 1);
+    text[start..].lines().take(2).find_map(|line| {
+        let (key, value) = line.trim_start_matches([' ', '-']).split_once(':')?;
+        let word = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (word && value.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(key)
+    })
 }

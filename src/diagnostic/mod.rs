@@ -195,7 +195,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything found while reading and compiling, in the order it was found.
+/// Everything found while reading and compiling.
 ///
 /// As an error it stands for a configuration that was refused; the list then
 /// holds at least one [`Severity::Error`].
@@ -209,6 +209,25 @@ impl Diagnostics {
 
     pub(crate) fn append(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// Names the resource that everything found from `start` on stands in.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn name(&mut self, start: usize, resource: &ResourceName) {
+        for diagnostic in self.0.iter_mut().skip(start) {
+            diagnostic.resource.get_or_insert_with(|| resource.clone());
+        }
+    }
+
+    /// Brings the findings into the order in which a reader of the files meets them.
+    pub(crate) fn sort(&mut self) {
+        self.0.sort_by(|a, b| {
+            let key = |it: &Diagnostic| {
+                let place = it.place.as_ref();
+                place.map(|it| (it.file.clone(), it.line, it.column))
+            };
+            key(a).cmp(&key(b))
+        });
     }
 
     /// Turns what may be overlooked on request into warnings.
@@ -239,7 +258,7 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
-    /// The findings, in the order they were made.
+    /// The findings, by file, line and column.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }

@@ -38,6 +38,7 @@ impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, step) in self.0.iter().enumerate() {
             match step {
+                Step::Field(name) if !is_word(name) => write!(f, "[{name:?}]")?,
                 Step::Field(name) if n == 0 => f.write_str(name)?,
                 Step::Field(name) => write!(f, ".{name}")?,
                 Step::Item(index) => write!(f, "[{index}]")?,
@@ -48,17 +49,23 @@ impl fmt::Display for FieldPath {
     }
 }
 
+/// Whether a name can stand behind a dot.
+fn is_word(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(word)
+}
+
 /// A cursor into a resource, kept on the stack while the resource is walked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum At<'a> {
     /// The document.
     Top,
     /// A field of what stands above.
-    Field(&'a At<'a>, &'a str),
+    Field(&'a Self, &'a str),
     /// An item of the list above.
-    Item(&'a At<'a>, usize),
+    Item(&'a Self, usize),
     /// An entry of the map above.
-    Key(&'a At<'a>, &'a str),
+    Key(&'a Self, &'a str),
 }
 
 impl<'a> At<'a> {
@@ -72,6 +79,18 @@ impl<'a> At<'a> {
 
     pub(crate) const fn key(&'a self, key: &'a str) -> Self {
         At::Key(self, key)
+    }
+
+    /// The message that holds the field one stands in, or in whose list or map one stands.
+    pub(crate) fn above(self) -> Self {
+        let mut at = self;
+        loop {
+            at = match at {
+                At::Top => return at,
+                At::Field(above, _) => return *above,
+                At::Item(above, _) | At::Key(above, _) => *above,
+            };
+        }
     }
 
     pub(crate) fn to_path(self) -> FieldPath {
@@ -111,5 +130,7 @@ mod tests {
         let headers = first.field("headers");
         let path = headers.key("x-user").to_path();
         assert_eq!(path.to_string(), "spec.http[0].headers[\"x-user\"]");
+        let path = headers.field("x user").to_path();
+        assert_eq!(path.to_string(), "spec.http[0].headers[\"x user\"]");
     }
 }

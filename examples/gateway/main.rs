@@ -1,0 +1,166 @@
+//! A reverse proxy that behaves like a sidecar's outbound HTTP listener, or like a gateway.
+//!
+//! ```text
+//! cargo run --example gateway -- --config examples/canary/mesh.yaml --listen 127.0.0.1:8080
+//! curl -H 'host: customers.default.svc.cluster.local' http://127.0.0.1:8080/
+//! ```
+//!
+//! It prints `listening on ADDR` once it is ready and reads changed files anew;
+//! a bad configuration is printed and the last good one stays in force.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program talks to its user"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access_log;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Parser;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use tower::Service as _;
+use tower_mesh::mesh::{Forward, Mesh};
+use tower_mesh::transport::HttpTransport;
+
+use access_log::AccessLog;
+use support::Options;
+
+/// A proxy that routes by Istio YAML, as a sidecar does.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// The port requests count as addressed to
+    #[arg(long, default_value_t = 80, value_name = "N")]
+    port: u16,
+    /// Where to write a JSON object for each request; - is the standard output
+    #[arg(long, value_name = "FILE|-")]
+    access_log: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let options = arguments.options;
+    let stamp = stamp(&options);
+    let (mesh, report) = options.builder().resources(options.read()?).build()?;
+    support::print_diagnostics(report.diagnostics());
+    let log = AccessLog::open(arguments.access_log.as_deref())?;
+    let listener = TcpListener::bind(arguments.listen).await?;
+    println!("listening on {}", listener.local_addr()?);
+
+    tokio::spawn(reload(mesh.clone(), options, stamp));
+    let forward = mesh.forward().port(arguments.port);
+    tokio::select! {
+        result = serve(listener, forward, log) => result?,
+        signal = tokio::signal::ctrl_c() => signal?,
+    }
+    Ok(())
+}
+
+async fn serve(
+    listener: TcpListener,
+    forward: Forward<HttpTransport>,
+    log: AccessLog,
+) -> std::io::Result<()> {
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // A client that left before it was accepted, or no descriptor to spare: go on.
+            Err(error) => {
+                eprintln!("gateway: {error}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        stream.set_nodelay(true)?;
+        let (forward, log) = (forward.clone(), log.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (mut forward, log) = (forward.clone(), log.clone());
+            async move {
+                let (request, entry) = log.begin(request);
+                let response = forward.call(request).await?;
+                Ok::<_, Infallible>(entry.response(response))
+            }
+        });
+        tokio::spawn(async move {
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server
+                .http1()
+                .timer(TokioTimer::new())
+                .max_buf_size(64 << 10);
+            server.http2().timer(TokioTimer::new());
+            let connection = server.serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                eprintln!("gateway: {peer}: {error}");
+            }
+        });
+    }
+}
+
+/// Applies the files anew whenever one of them has changed.
+async fn reload(mesh: Mesh, options: Options, mut known: Vec<(PathBuf, Option<SystemTime>, u64)>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        ticks.tick().await;
+        let now = stamp(&options);
+        if now == known {
+            continue;
+        }
+        known = now;
+        let resources = match options.read() {
+            Ok(resources) => resources,
+            Err(error) => {
+                eprintln!("gateway: {error}; the last good configuration stays in force");
+                continue;
+            }
+        };
+        match mesh.apply(&resources) {
+            Ok(report) => {
+                support::print_diagnostics(report.diagnostics());
+                println!("reloaded");
+            }
+            Err(found) => {
+                support::print_diagnostics(&found);
+                eprintln!("gateway: the last good configuration stays in force");
+            }
+        }
+    }
+}
+
+/// What tells one state of the files from another.
+fn stamp(options: &Options) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
+    let files = options.files().unwrap_or_default();
+    let look = |file: PathBuf| {
+        let about = std::fs::metadata(&file).ok();
+        let modified = about.as_ref().and_then(|it| it.modified().ok());
+        (file, modified, about.map_or(0, |it| it.len()))
+    };
+    files.into_iter().map(look).collect()
+}

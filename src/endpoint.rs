@@ -1,0 +1,138 @@
+//! An endpoint: an address that requests can be sent to, and what is known of it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use indexmap::IndexMap;
+
+/// Where an endpoint listens.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Address {
+    /// An IP address and a port.
+    Socket(SocketAddr),
+    /// A name that is resolved when a connection is made, and a port.
+    Name(Arc<str>, u16),
+}
+
+impl Address {
+    /// The address `host` stands for: itself if it is one, a name otherwise.
+    #[must_use]
+    pub fn new(host: &str, port: u16) -> Self {
+        match host.parse::<IpAddr>() {
+            Ok(address) => Self::Socket(SocketAddr::new(address, port)),
+            Err(_) => Self::Name(host.into(), port),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// One endpoint of a destination: immutable, but for the counters beside it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    address: Address,
+    labels: Arc<IndexMap<String, String>>,
+    load: Arc<Load>,
+}
+
+impl Endpoint {
+    /// An endpoint with nothing under way.
+    #[must_use]
+    pub fn new(address: Address, labels: Arc<IndexMap<String, String>>) -> Self {
+        let load = Arc::default();
+        Self {
+            address,
+            labels,
+            load,
+        }
+    }
+
+    /// The same endpoint, counting on where `known` counts.
+    pub(crate) fn counting_with(mut self, known: &Self) -> Self {
+        self.load = known.load.clone();
+        self
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Its labels, which subsets select by.
+    #[must_use]
+    pub fn labels(&self) -> &IndexMap<String, String> {
+        &self.labels
+    }
+
+    /// How many requests are under way to it.
+    #[must_use]
+    pub fn active(&self) -> u32 {
+        self.load.active.load(Ordering::Relaxed)
+    }
+
+    /// Counts one request until the guard is dropped.
+    pub fn begin(&self) -> InFlight {
+        self.load.active.fetch_add(1, Ordering::Relaxed);
+        InFlight {
+            load: self.load.clone(),
+        }
+    }
+}
+
+/// The counters of one endpoint, which outlive a change of configuration.
+#[derive(Debug, Default)]
+struct Load {
+    active: AtomicU32,
+}
+
+/// One request under way; dropping it is the end of the request.
+#[derive(Debug)]
+#[must_use = "the request counts as ended when this is dropped"]
+pub struct InFlight {
+    load: Arc<Load>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.load.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Address, Endpoint};
+
+    #[test]
+    fn a_request_counts_until_its_guard_is_dropped() {
+        let endpoint = Endpoint::new(Address::new("127.0.0.1", 80), Arc::default());
+        let (first, second) = (endpoint.begin(), endpoint.begin());
+        assert_eq!(endpoint.active(), 2);
+        let replacement = Endpoint::new(Address::new("127.0.0.1", 80), Arc::default());
+        let replacement = replacement.counting_with(&endpoint);
+        drop(first);
+        assert_eq!(replacement.active(), 1);
+        drop(second);
+        assert_eq!(replacement.active(), 0);
+    }
+
+    #[test]
+    fn addresses_print_as_they_are_connected_to() {
+        let print = |host| Address::new(host, 80).to_string();
+        assert_eq!(print("127.0.0.1"), "127.0.0.1:80");
+        assert_eq!(print("::1"), "[::1]:80");
+        assert_eq!(print("example.com"), "example.com:80");
+    }
+}

@@ -1,0 +1,183 @@
+//! From `HTTPMatchRequest` as written to conditions that can be checked.
+
+use http::HeaderName;
+use indexmap::IndexMap;
+
+use super::matcher::{HeaderMatch, HeaderSource, MatchRequest, PathMatch, QueryMatch};
+use crate::api::{HttpMatchRequest, StringMatch};
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::source::Source;
+use crate::string_match::TextMatch;
+
+impl MatchRequest {
+    /// Compiles one block; the error holds everything that is wrong with it.
+    pub fn new(written: &HttpMatchRequest) -> Result<Self, Diagnostics> {
+        let mut found = Diagnostics::default();
+        let compiled = Self::compile(written, At::Top, &mut found);
+        match compiled {
+            Some(compiled) if !found.has_errors() => Ok(compiled),
+            _ => Err(found),
+        }
+    }
+
+    pub(crate) fn compile(
+        written: &HttpMatchRequest,
+        at: At<'_>,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let before = found.len();
+        let path = compile_path(written, at, found);
+        let mut headers = Vec::new();
+        for (name, source, value) in [
+            ("scheme", HeaderSource::Scheme, &written.scheme),
+            ("method", HeaderSource::Method, &written.method),
+            ("authority", HeaderSource::Authority, &written.authority),
+        ] {
+            if let Some(value) = value {
+                let text = TextMatch::compile(value, at.field(name), found);
+                headers.extend(text.map(|text| HeaderMatch {
+                    source,
+                    text,
+                    inverted: false,
+                }));
+            }
+        }
+        let at_headers = at.field("headers");
+        compile_headers(&written.headers, false, at_headers, found, &mut headers);
+        let at_headers = at.field("withoutHeaders");
+        compile_headers(
+            &written.without_headers,
+            true,
+            at_headers,
+            found,
+            &mut headers,
+        );
+
+        let mut query = Vec::new();
+        let at_query = at.field("queryParams");
+        for (name, value) in &written.query_params {
+            let text = compile_or_presence(value, at_query.key(name), found);
+            query.extend(text.map(|text| QueryMatch {
+                name: name.as_str().into(),
+                text,
+            }));
+        }
+        if let Some(port) = written.port
+            && !(1..=65_535).contains(&port)
+        {
+            let message = "port number must be between 1 and 65535";
+            found.push(Diagnostic::new(
+                Code::InvalidValue,
+                at.field("port"),
+                message,
+            ));
+        }
+        (found.len() == before).then_some(Self {
+            path: path?,
+            headers,
+            query,
+        })
+    }
+
+    /// Whether the block can ever hold for this client on this port.
+    ///
+    /// With `gateways` set, labels and namespace of the client are not looked at.
+    pub(crate) fn concerns(
+        written: &HttpMatchRequest,
+        namespace: &str,
+        port: u16,
+        source: &Source,
+    ) -> bool {
+        if written
+            .port
+            .is_some_and(|wanted| wanted != u32::from(port) && wanted != 0)
+        {
+            return false;
+        }
+        if !written.gateways.is_empty() {
+            return source.is_one_of(&written.gateways, namespace);
+        }
+        let same_namespace =
+            written.source_namespace.is_empty() || written.source_namespace == source.namespace;
+        same_namespace && source.carries(&written.source_labels)
+    }
+}
+
+fn compile_path(
+    written: &HttpMatchRequest,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<PathMatch> {
+    let Some(uri) = &written.uri else {
+        return Some(PathMatch::everything());
+    };
+    let fold = written.ignore_uri_case;
+    Some(
+        match TextMatch::compile_path(uri, at.field("uri"), found)? {
+            TextMatch::Present => PathMatch::everything(),
+            TextMatch::Exact(path) if fold => PathMatch::ExactFold(path),
+            TextMatch::Exact(path) => PathMatch::Exact(path),
+            TextMatch::Prefix(path) if fold => PathMatch::PrefixFold(path),
+            TextMatch::Prefix(path) => PathMatch::Prefix(path),
+            TextMatch::Regex(regex) => PathMatch::Regex(regex),
+        },
+    )
+}
+
+/// A `StringMatch` on a header or parameter, where the regular expression `*` means presence.
+fn compile_or_presence(
+    value: &StringMatch,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<TextMatch> {
+    match value {
+        StringMatch::Regex(pattern) if pattern == "*" => Some(TextMatch::Present),
+        value => TextMatch::compile(value, at, found),
+    }
+}
+
+fn compile_headers(
+    written: &IndexMap<String, StringMatch>,
+    inverted: bool,
+    at: At<'_>,
+    found: &mut Diagnostics,
+    headers: &mut Vec<HeaderMatch>,
+) {
+    for (name, value) in written {
+        let at = at.key(name);
+        let Some(source) = header_source(name) else {
+            found.push(no_such_header(name, at));
+            continue;
+        };
+        let text = compile_or_presence(value, at, found);
+        headers.extend(text.map(|text| HeaderMatch {
+            source,
+            text,
+            inverted,
+        }));
+    }
+}
+
+fn header_source(name: &str) -> Option<HeaderSource> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        ":method" => HeaderSource::Method,
+        ":scheme" => HeaderSource::Scheme,
+        ":authority" | "host" => HeaderSource::Authority,
+        ":path" => HeaderSource::PathAndQuery,
+        // A request has none, so the condition never finds it.
+        ":status" => HeaderSource::Absent,
+        lower => HeaderSource::Name(HeaderName::from_bytes(lower.as_bytes()).ok()?),
+    })
+}
+
+fn no_such_header(name: &str, at: At<'_>) -> Diagnostic {
+    if name
+        .to_ascii_lowercase()
+        .starts_with("@request.auth.claims")
+    {
+        let message = "this version does not match on JWT claims yet";
+        return Diagnostic::new(Code::NotBuilt, at, message);
+    }
+    let message = format!("header name {name} is not a valid header name");
+    Diagnostic::new(Code::InvalidValue, at, message)
+}

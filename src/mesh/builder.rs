@@ -1,0 +1,141 @@
+//! From rules and a client's identity to a mesh.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use super::{Mesh, Shared};
+use crate::api::Resources;
+use crate::diagnostic::Diagnostics;
+use crate::path::PathNormalization;
+use crate::plan::{Options, compile};
+use crate::rt::Rng;
+use crate::source::{Source, resolve_gateway};
+
+/// Collects what a mesh is made of; [`build`](Self::build) judges it.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct MeshBuilder {
+    resources: Resources,
+    options: Options,
+    gateway: Option<String>,
+    path_normalization: PathNormalization,
+    dice: Rng,
+}
+
+/// A mesh could not be built: everything that is wrong, with file, line and field.
+pub type BuildError = Diagnostics;
+
+/// What was found in a configuration that is in force: warnings and notes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    found: Diagnostics,
+}
+
+impl Report {
+    pub(super) const fn new(found: Diagnostics) -> Self {
+        Self { found }
+    }
+
+    /// The warnings and notes, by file, line and column.
+    #[must_use]
+    pub const fn diagnostics(&self) -> &Diagnostics {
+        &self.found
+    }
+}
+
+impl MeshBuilder {
+    /// Adds all resources of a YAML or JSON text; diagnostics call it `mesh.yaml`.
+    #[cfg(feature = "yaml")]
+    pub fn yaml(self, text: &str) -> Self {
+        self.resources(Resources::from_yaml("mesh.yaml", text))
+    }
+
+    /// Adds resources after those already there.
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources.append(resources);
+        self
+    }
+
+    /// The namespace the client is in; `default` unless told.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.options.source.namespace = namespace.into();
+        self
+    }
+
+    /// A label the client carries, for `sourceLabels`.
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.source.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// The gateway the client is, as `namespace/name`; an ordinary workload of the mesh unless told.
+    pub fn gateway(mut self, name: impl Into<String>) -> Self {
+        self.gateway = Some(name.into());
+        self
+    }
+
+    /// The domain Kubernetes services live under; `cluster.local` unless told.
+    pub fn cluster_domain(mut self, domain: impl Into<String>) -> Self {
+        self.options.source.cluster_domain = domain.into();
+        self
+    }
+
+    /// Refuse requests to hosts that nothing declares with 502, as the outbound traffic policy
+    /// `REGISTRY_ONLY` does, instead of sending them where DNS says.
+    pub const fn registry_only(mut self, registry_only: bool) -> Self {
+        self.options.registry_only = registry_only;
+        self
+    }
+
+    /// Take unknown fields, and fields this version does not act on yet, for warnings.
+    pub const fn lenient(mut self, lenient: bool) -> Self {
+        self.options.lenient = lenient;
+        self
+    }
+
+    /// How request paths are brought into one form before they are matched; Istio's `BASE` unless
+    /// told.
+    pub const fn path_normalization(mut self, normalization: PathNormalization) -> Self {
+        self.path_normalization = normalization;
+        self
+    }
+
+    /// The dice for weighted splits and balancing; seeded ones repeat.
+    pub fn rng(mut self, dice: Rng) -> Self {
+        self.dice = dice;
+        self
+    }
+
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    ///
+    /// Everything that was found, when one finding is an error.
+    pub fn build(mut self) -> Result<(Mesh, Report), BuildError> {
+        let source: &mut Source = &mut self.options.source;
+        source.gateway = self
+            .gateway
+            .map(|it| resolve_gateway(&it, &source.namespace));
+        if let Some((namespace, _)) = source.gateway.as_ref().and_then(|it| it.split_once('/')) {
+            source.namespace = namespace.to_owned();
+        }
+        let (plan, found) = compile(&self.resources, &self.options, None);
+        if found.has_errors() {
+            return Err(found);
+        }
+        let shared = Shared {
+            plan: ArcSwap::from_pointee(plan),
+            options: self.options,
+            path_normalization: self.path_normalization,
+            dice: self.dice,
+            applying: Mutex::new(()),
+            #[cfg(feature = "client")]
+            transport: crate::transport::HttpTransport::new(),
+        };
+        let mesh = Mesh {
+            shared: Arc::new(shared),
+        };
+        Ok((mesh, Report::new(found)))
+    }
+}

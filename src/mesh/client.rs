@@ -1,0 +1,94 @@
+//! The client border: requests go out, failures come back as errors.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::exchange::{Border, Exchange, ResponseFuture};
+use super::response_body::ResponseBody;
+use super::{Mesh, MeshError};
+use crate::body::{Body, BoxError};
+use crate::transport::Transport;
+
+/// A tower service that sends each request where the rules say.
+///
+/// Always ready; clones share everything. The port of the request's URI decides
+/// which rules it meets, as the port a workload dials decides at a sidecar; its
+/// `Host` header, or else the URI's host, decides the rest. What the mesh must
+/// answer itself is a [`MeshError`], for gRPC requests a response with
+/// `grpc-status`. Other than a sidecar it adds no headers of its own.
+#[derive(Clone, Debug)]
+pub struct MeshClient<T> {
+    mesh: Mesh,
+    transport: T,
+}
+
+impl<T> MeshClient<T> {
+    pub(super) const fn new(mesh: Mesh, transport: T) -> Self {
+        Self { mesh, transport }
+    }
+
+    fn begin<B>(&self, request: Request<B>) -> ResponseFuture<T::Future>
+    where
+        T: Transport,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let border = Border::Client {
+            port: port_of(&request),
+        };
+        let request = request.map(Body::new);
+        ResponseFuture {
+            exchange: Exchange::begin(&self.mesh, &self.transport, border, request),
+        }
+    }
+}
+
+impl<T: Transport> MeshClient<T> {
+    /// Sends one request.
+    ///
+    /// # Errors
+    ///
+    /// When no response could be had; [`MeshError::kind`] says why.
+    pub async fn send<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<ResponseBody<T::ResponseBody>>, MeshError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.begin(request).await
+    }
+}
+
+impl<T, B> Service<Request<B>> for MeshClient<T>
+where
+    T: Transport,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<T::ResponseBody>>;
+    type Error = MeshError;
+    type Future = ResponseFuture<T::Future>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), MeshError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.begin(request)
+    }
+}
+
+/// The port the client addresses: the URI's, else its scheme's own.
+fn port_of<B>(request: &Request<B>) -> u16 {
+    let uri = request.uri();
+    match (uri.port_u16(), uri.scheme_str()) {
+        (Some(port), _) => port,
+        (None, Some("https")) => 443,
+        (None, _) => 80,
+    }
+}

@@ -1,0 +1,130 @@
+//! What a client is told when the mesh could not bring a response.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Response;
+
+use crate::body::BoxError;
+use crate::context::ResponseFlags;
+use crate::reply::{FromLocalReply, LocalReply};
+
+/// The mesh could not bring a response; says which kind of failure it was.
+///
+/// A sidecar would have sent the response [`MeshError::into_response`] makes.
+#[derive(Clone, Debug)]
+pub struct MeshError {
+    reply: Arc<LocalReply>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of [`MeshError`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No rule matches the request (404 NR).
+    NoRoute,
+    /// The rule leads to a destination that does not exist (503 NC).
+    NoDestination,
+    /// The destination has no endpoint to send to (503 UH).
+    NoHealthyUpstream,
+    /// The endpoint could not be connected to (503 UF).
+    Connect,
+    /// The connection ended, or the request was reset, before a response began (503 UC, UR, LR).
+    Reset,
+    /// What came back is not HTTP (502 UPE).
+    Protocol,
+    /// The host is not declared and unknown hosts are refused (502).
+    UnknownHost,
+    /// The request cannot be routed as it is: no host, or a path that is none (400).
+    InvalidRequest,
+    /// Anything else the mesh answered itself.
+    Other,
+}
+
+impl MeshError {
+    pub(super) fn new(reply: LocalReply, source: Option<BoxError>) -> Self {
+        Self {
+            reply: Arc::new(reply),
+            source: source.map(Arc::from),
+        }
+    }
+
+    /// Which kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        let flags = self.reply.flags;
+        let resets = [
+            ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+            ResponseFlags::UPSTREAM_REMOTE_RESET,
+            ResponseFlags::LOCAL_RESET,
+        ];
+        if flags.contains(ResponseFlags::NO_ROUTE_FOUND) {
+            ErrorKind::NoRoute
+        } else if flags.contains(ResponseFlags::NO_CLUSTER_FOUND) {
+            ErrorKind::NoDestination
+        } else if flags.contains(ResponseFlags::NO_HEALTHY_UPSTREAM) {
+            ErrorKind::NoHealthyUpstream
+        } else if flags.contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE) {
+            ErrorKind::Connect
+        } else if resets.iter().any(|flag| flags.contains(*flag)) {
+            ErrorKind::Reset
+        } else if flags.contains(ResponseFlags::UPSTREAM_PROTOCOL_ERROR) {
+            ErrorKind::Protocol
+        } else {
+            match self.reply.status.as_u16() {
+                400 => ErrorKind::InvalidRequest,
+                502 => ErrorKind::UnknownHost,
+                _ => ErrorKind::Other,
+            }
+        }
+    }
+
+    /// The flags a sidecar would have logged.
+    #[must_use]
+    pub fn flags(&self) -> ResponseFlags {
+        self.reply.flags
+    }
+
+    /// The answer a sidecar would have given.
+    #[must_use]
+    pub fn reply(&self) -> &LocalReply {
+        &self.reply
+    }
+
+    /// The response a sidecar would have sent to an HTTP client.
+    #[must_use]
+    pub fn into_response<B: FromLocalReply>(self) -> Response<B> {
+        LocalReply::clone(&self.reply).into_response(false)
+    }
+}
+
+impl fmt::Display for MeshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LocalReply {
+            status,
+            flags,
+            body,
+            details,
+        } = &*self.reply;
+        let text = match (&**body, &**details) {
+            ("", "") => "no reason given",
+            ("", details) => details,
+            (body, _) => body,
+        };
+        write!(f, "{text} ({}", status.as_u16())?;
+        match flags.is_empty() {
+            true => f.write_str(")"),
+            false => write!(f, " {flags})"),
+        }
+    }
+}
+
+impl std::error::Error for MeshError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}

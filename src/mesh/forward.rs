@@ -1,0 +1,69 @@
+//! The proxy border: every request gets a response, and headers change as a proxy changes them.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::Mesh;
+use super::exchange::{Border, Exchange, ForwardFuture};
+use super::response_body::ResponseBody;
+use crate::body::{Body, BoxError};
+use crate::transport::Transport;
+
+/// A reverse proxy: behaves like a sidecar's outbound listener, or like a gateway's.
+///
+/// Always ready and never fails, so it serves as axum's `fallback_service`.
+/// Hop-by-hop headers end here, `x-request-id`, `x-forwarded-proto` and
+/// `x-envoy-attempt-count` are added, and control headers meant for a proxy are
+/// taken off, as Envoy does it under Istio.
+#[derive(Clone, Debug)]
+pub struct Forward<T> {
+    mesh: Mesh,
+    transport: T,
+    port: u16,
+}
+
+impl<T> Forward<T> {
+    pub(super) const fn new(mesh: Mesh, transport: T) -> Self {
+        let port = 80;
+        Self {
+            mesh,
+            transport,
+            port,
+        }
+    }
+
+    /// The port the requests were addressed to, which decides the rules they meet; 80 unless told.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+}
+
+impl<T, B> Service<Request<B>> for Forward<T>
+where
+    T: Transport,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<T::ResponseBody>>;
+    type Error = Infallible;
+    type Future = ForwardFuture<T::Future>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let request = request.map(Body::new);
+        let border = Border::Proxy { port: self.port };
+        ForwardFuture {
+            began: tokio::time::Instant::now(),
+            exchange: Exchange::begin(&self.mesh, &self.transport, border, request),
+        }
+    }
+}

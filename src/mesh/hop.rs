@@ -1,0 +1,309 @@
+//! What a proxy changes in headers on the way through, as Envoy does it under Istio.
+
+use std::time::Duration;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, SERVER, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Uri};
+use http_body::Body as _;
+
+use super::prepare;
+use crate::body::Body;
+use crate::reply::LocalReply;
+use crate::rt::Rng;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
+
+/// Words to a proxy, which end at the first one whether it heeds them or not.
+const CONTROL: [&str; 15] = [
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-force-trace",
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-internal",
+    "x-envoy-ip-tags",
+    "x-envoy-max-retries",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-retry-on",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-stream-duration-ms",
+];
+
+/// Headers whose lines Envoy joins with a comma when it reads them.
+const JOINED: [&str; 5] = [
+    "accept",
+    "accept-encoding",
+    "content-type",
+    "user-agent",
+    "x-forwarded-for",
+];
+
+/// Finds the request's host where HTTP says: an absolute target's authority, else `Host`.
+pub(super) fn read_host(request: &mut Request<Body>) {
+    if let Some(authority) = request.uri().authority().map(Authority::as_str)
+        && let Ok(host) = HeaderValue::from_str(authority)
+    {
+        request.headers_mut().insert(HOST, host);
+    }
+    join_lines(request.headers_mut(), "host");
+}
+
+/// What is done to a request's headers before it is routed.
+pub(super) fn receive(headers: &mut HeaderMap, dice: &Rng) {
+    for name in JOINED {
+        join_lines(headers, name);
+    }
+    let trailers = wants_trailers(headers);
+    remove_nominated(headers);
+    end_hop(headers);
+    headers.remove(TE);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    // It is this hop that answers 100 Continue.
+    headers.remove(EXPECT);
+    for name in CONTROL {
+        headers.remove(name);
+    }
+    if !headers.contains_key(FORWARDED_PROTO) {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if headers.get(REQUEST_ID).is_none_or(HeaderValue::is_empty)
+        && let Ok(id) = HeaderValue::try_from(random_uuid(dice))
+    {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+/// The scheme a received request is matched by: an absolute target's, else what the hop before
+/// says. Nothing where that is said and empty: no rule matches such a request.
+pub(super) fn scheme<B>(request: &Request<B>) -> Option<&'static str> {
+    let said = request.headers().get(FORWARDED_PROTO)?.as_bytes();
+    let target = request.uri().scheme_str().map(str::as_bytes);
+    match (said, target.unwrap_or(said)) {
+        ([], _) => None,
+        (_, scheme) if scheme.eq_ignore_ascii_case(b"https") => Some("https"),
+        _ => Some("http"),
+    }
+}
+
+/// What is done to a request once it is known where it goes.
+pub(super) fn send(request: &mut Request<Body>, attempt: u32) {
+    let bodiless = [
+        Method::GET,
+        Method::HEAD,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    let says_nothing = request.body().is_end_stream() && !bodiless.contains(request.method());
+    let headers = request.headers_mut();
+    headers.insert(ATTEMPT_COUNT, attempt.into());
+    if says_nothing {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Gives the request its `Host` header and its URI the origin form.
+pub(super) fn set_host(request: &mut Request<Body>) -> Result<(), LocalReply> {
+    if !request.headers().contains_key(HOST) {
+        let authority = prepare::authority(request).ok_or_else(prepare::no_host)?;
+        let host = HeaderValue::from_str(authority).map_err(|_| prepare::bad_request())?;
+        request.headers_mut().insert(HOST, host);
+    }
+    let mut uri = std::mem::take(request.uri_mut()).into_parts();
+    uri.scheme = None;
+    uri.authority = None;
+    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| prepare::bad_request())?;
+    Ok(())
+}
+
+/// What is done to every response of a proxy; `close` ends the connection after it.
+pub(super) fn dress_response(headers: &mut HeaderMap, close: bool) {
+    headers.insert(SERVER, HeaderValue::from_static("envoy"));
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// What is done to a response that came from an upstream, `took` after the request.
+pub(super) fn dress_upstream_response(headers: &mut HeaderMap, took: Duration) {
+    end_hop(headers);
+    join_lines(headers, "content-type");
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(SERVICE_TIME, millis.into());
+    dress_response(headers, false);
+}
+
+/// Removes what concerns one connection only.
+fn end_hop(headers: &mut HeaderMap) {
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Removes what the `Connection` header of a request names.
+fn remove_nominated(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = words(headers, &CONNECTION)
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
+}
+
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    words(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
+}
+
+/// The comma-separated words of all lines of a header.
+fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+}
+
+fn join_lines(headers: &mut HeaderMap, name: &str) {
+    let lines = headers.get_all(name);
+    if lines.iter().nth(1).is_none() {
+        return;
+    }
+    let mut joined = Vec::new();
+    for (n, line) in lines.iter().enumerate() {
+        if n > 0 {
+            joined.push(b',');
+        }
+        joined.extend_from_slice(line.as_bytes());
+    }
+    if let (Ok(name), Ok(joined)) = (
+        HeaderName::from_bytes(name.as_bytes()),
+        HeaderValue::from_bytes(&joined),
+    ) {
+        headers.insert(name, joined);
+    }
+}
+
+/// A random UUID, version 4.
+fn random_uuid(dice: &Rng) -> String {
+    let (high, low) = (dice.next_u64(), dice.next_u64());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        (low >> 48) & 0x3fff | 0x8000,
+        low & 0xffff_ffff_ffff,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Request};
+
+    use super::{random_uuid, read_host, receive, scheme};
+    use crate::body::Body;
+    use crate::rt::Rng;
+
+    #[track_caller]
+    fn check(write: &[(&'static str, &'static str)], want: &[(&str, &str)]) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in write {
+            headers.append(*name, value.parse().expect("a valid value"));
+        }
+        receive(&mut headers, &Rng::seeded(1));
+        let id = headers.remove("x-request-id").expect("always there");
+        assert!(!id.is_empty());
+        headers.remove("x-forwarded-proto");
+        let got: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().expect("text")))
+            .collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn what_concerns_one_connection_ends_here() {
+        check(
+            &[("connection", "x-a, close"), ("x-a", "1"), ("x-b", "2")],
+            &[("x-b", "2")],
+        );
+        check(&[("te", "trailers, gzip")], &[("te", "trailers")]);
+        check(
+            &[("te", "trailers"), ("connection", "te")],
+            &[("te", "trailers")],
+        );
+        check(&[("te", "gzip")], &[]);
+        let hop = [
+            ("keep-alive", "1"),
+            ("proxy-connection", "x"),
+            ("upgrade", "h2c"),
+        ];
+        check(&hop, &[]);
+    }
+
+    #[test]
+    fn words_to_a_proxy_and_doubled_lines_are_dealt_with() {
+        check(
+            &[
+                ("x-envoy-retry-on", "5xx"),
+                ("accept", "a"),
+                ("accept", "b"),
+            ],
+            &[("accept", "a,b")],
+        );
+        check(&[("x-request-id", ""), ("expect", "100-continue")], &[]);
+    }
+
+    #[test]
+    fn an_absolute_target_replaces_the_host() {
+        let request = Request::get("http://shop/a").header("host", "other");
+        let mut request = request.body(Body::empty()).expect("a valid request");
+        read_host(&mut request);
+        assert_eq!(request.headers()["host"], "shop");
+    }
+
+    #[test]
+    fn the_scheme_is_what_the_hop_before_says() {
+        let says = |target: &str, value: &str| {
+            let request = Request::get(target).header("x-forwarded-proto", value);
+            scheme(&request.body(()).expect("a valid request"))
+        };
+        assert_eq!(says("/", "HTTPS"), Some("https"));
+        assert_eq!(says("/", "http"), Some("http"));
+        assert_eq!(says("/", "ftp"), Some("http"));
+        assert_eq!(says("/", ""), None);
+        assert_eq!(says("https://shop/", "http"), Some("https"));
+    }
+
+    #[test]
+    fn request_ids_are_uuids_of_version_four() {
+        let id = random_uuid(&Rng::seeded(1));
+        let shape: String = id
+            .chars()
+            .map(|c| if c == '-' { '-' } else { 'x' })
+            .collect();
+        assert_eq!(shape, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&id.as_bytes()[19]), "{id}");
+    }
+}

@@ -1,0 +1,135 @@
+//! The handle an application holds: rules in, services out.
+//!
+//! A [`Mesh`] owns the compiled rules. [`Mesh::client`] is a tower service that
+//! sends requests where the rules say; [`Mesh::forward`] is the same as a
+//! reverse proxy that always answers. [`Mesh::apply`] replaces the rules while
+//! traffic flows: requests under way finish under the rules they began with,
+//! and a configuration with errors changes nothing.
+//!
+//! # Two borders
+//!
+//! What the mesh answers itself (no route, no endpoint, connection refused)
+//! leaves a client as an error that says what kind it is, and a proxy as the
+//! response a sidecar would have sent:
+//!
+//! | | [`MeshClient`] | [`Forward`] |
+//! |---|---|---|
+//! | error type | [`MeshError`] | `Infallible` |
+//! | 404 NR, 503 NC, 503 UH, 503 UF, … | `Err`, for gRPC a response with `grpc-status` | the response, with [`ResponseFlags`](crate::context::ResponseFlags) in its extensions |
+//! | headers a proxy adds or removes | left alone | as Envoy does |
+
+mod builder;
+mod client;
+mod error;
+mod exchange;
+mod forward;
+mod hop;
+mod prepare;
+mod response_body;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+pub use builder::{BuildError, MeshBuilder, Report};
+pub use client::MeshClient;
+pub use error::{ErrorKind, MeshError};
+pub use exchange::{ForwardFuture, ResponseFuture};
+pub use forward::Forward;
+pub use response_body::{ResponseBody, StreamInfo};
+
+use crate::api::Resources;
+use crate::diagnostic::Diagnostics;
+use crate::path::PathNormalization;
+use crate::plan::{Options, Plan, compile};
+use crate::rt::Rng;
+#[cfg(feature = "client")]
+use crate::transport::HttpTransport;
+use crate::transport::PerEndpoint;
+
+/// The rules of a mesh, as one client of it sees them. Clones are one mesh.
+#[derive(Clone)]
+pub struct Mesh {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    plan: ArcSwap<Plan>,
+    options: Options,
+    path_normalization: PathNormalization,
+    dice: Rng,
+    /// Held while a configuration is compiled, so that the last one applied is the one in force.
+    applying: Mutex<()>,
+    #[cfg(feature = "client")]
+    transport: HttpTransport,
+}
+
+impl Mesh {
+    /// Begins a mesh: add rules, say who the client is, then build.
+    pub fn builder() -> MeshBuilder {
+        MeshBuilder::default()
+    }
+
+    /// Replaces all rules with `resources`.
+    ///
+    /// They are compiled aside and put in force at once; requests under way keep
+    /// the rules they began with. If anything is wrong, nothing changes and the
+    /// error holds everything that was found. Destinations that stay keep counting
+    /// their requests under way.
+    ///
+    /// # Errors
+    ///
+    /// The diagnostics, when one of them is an error.
+    pub fn apply(&self, resources: &Resources) -> Result<Report, Diagnostics> {
+        // A poisoned lock guards no data, so it is as good as a sound one.
+        let _one_at_a_time = self
+            .shared
+            .applying
+            .lock()
+            .unwrap_or_else(|it| it.into_inner());
+        let before = self.shared.plan.load();
+        let (plan, found) = compile(resources, &self.shared.options, Some(&before));
+        if found.has_errors() {
+            return Err(found);
+        }
+        self.shared.plan.store(Arc::new(plan));
+        Ok(Report::new(found))
+    }
+
+    /// A client over the built-in transport: HTTP/1.1, connections kept.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn client(&self) -> MeshClient<HttpTransport> {
+        MeshClient::new(self.clone(), self.shared.transport.clone())
+    }
+
+    /// A client that sends through the services `service_for` gives for endpoints.
+    ///
+    /// The function is asked for each request: hand out clones of what you keep.
+    pub fn client_with<F>(&self, service_for: F) -> MeshClient<PerEndpoint<F>> {
+        MeshClient::new(self.clone(), PerEndpoint::new(service_for))
+    }
+
+    /// A reverse proxy over the built-in transport, behaving like a sidecar's listener on port 80.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn forward(&self) -> Forward<HttpTransport> {
+        Forward::new(self.clone(), self.shared.transport.clone())
+    }
+
+    /// A reverse proxy that sends through the services `service_for` gives for endpoints.
+    pub fn forward_with<F>(&self, service_for: F) -> Forward<PerEndpoint<F>> {
+        Forward::new(self.clone(), PerEndpoint::new(service_for))
+    }
+
+    fn plan(&self) -> Arc<Plan> {
+        self.shared.plan.load_full()
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! A request's authority and path, found, checked and brought into one form.
+
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery};
+use http::{Request, StatusCode};
+
+use crate::context::ResponseFlags;
+use crate::path::{InvalidPath, PathNormalization};
+use crate::reply::LocalReply;
+
+/// The authority a request is routed by: its `Host` header, else the URI's own.
+///
+/// A proxy lets the URI of an absolute target win, as HTTP asks of it; a client's URI only says
+/// where to connect, and a `Host` header the caller set stands.
+pub(super) fn authority<B>(request: &Request<B>) -> Option<&str> {
+    match request.headers().get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.uri().authority().map(Authority::as_str),
+    }
+}
+
+/// Brings the path into its normal form, in place.
+pub(super) fn normalize<B>(
+    request: &mut Request<B>,
+    normalization: PathNormalization,
+) -> Result<(), LocalReply> {
+    let Some(target) = request.uri().path_and_query() else {
+        // CONNECT has no path, and a VirtualService has no rule for it.
+        return Err(match *request.method() {
+            http::Method::CONNECT => no_route(),
+            _ => bad_request(),
+        });
+    };
+    if target.as_str() == "*" && request.method() == http::Method::OPTIONS {
+        return Ok(());
+    }
+    let normal = match normalization.normalize(target.as_str()) {
+        Ok(std::borrow::Cow::Borrowed(same)) if same.len() == target.as_str().len() => {
+            return Ok(());
+        }
+        Ok(normal) => normal,
+        Err(InvalidPath::EscapedNul) => {
+            let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE);
+            return Err(reply.details("path_normalization_failed"));
+        }
+        Err(_) => return Err(bad_request()),
+    };
+    let Ok(normal) = PathAndQuery::try_from(&*normal) else {
+        return Err(bad_request());
+    };
+    let mut uri = std::mem::take(request.uri_mut()).into_parts();
+    uri.path_and_query = Some(normal);
+    match http::Uri::from_parts(uri) {
+        Ok(uri) => {
+            *request.uri_mut() = uri;
+            Ok(())
+        }
+        Err(_) => Err(bad_request()),
+    }
+}
+
+/// The answer to a request that no rule can be for.
+pub(super) fn no_route() -> LocalReply {
+    LocalReply::new(StatusCode::NOT_FOUND, ResponseFlags::NO_ROUTE_FOUND).details("route_not_found")
+}
+
+/// The answer to what is not proper HTTP.
+pub(super) fn bad_request() -> LocalReply {
+    let flags = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+    LocalReply::new(StatusCode::BAD_REQUEST, flags)
+        .body("Bad Request")
+        .details("http1.invalid_url")
+}
+
+/// The answer to a request that names no host.
+pub(super) fn no_host() -> LocalReply {
+    LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE).details("missing_host_header")
+}

@@ -1,0 +1,224 @@
+//! Destinations as what stands behind them: host, port and subset, with their endpoints.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::destination_rules::DestinationRules;
+use crate::api;
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::endpoint::{Address, Endpoint};
+use crate::host;
+use crate::service_entry::Registry;
+use crate::source::Source;
+
+/// One destination: a host's port, or a subset of it. Envoy calls it a cluster.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    name: Arc<str>,
+    /// Nothing for a destination that does not exist, which is answered with 503 NC.
+    endpoints: Option<Vec<Endpoint>>,
+}
+
+impl Cluster {
+    /// `outbound|port|subset|host`.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) const fn exists(&self) -> bool {
+        self.endpoints.is_some()
+    }
+
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        self.endpoints.as_deref().unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Key {
+    port: u16,
+    subset: String,
+    host: String,
+}
+
+/// The clusters of a plan under construction, each made once.
+pub(super) struct Clusters<'r> {
+    registry: &'r Registry,
+    rules: &'r DestinationRules<'r>,
+    registry_only: bool,
+    /// Endpoints of the plan before, whose counters go on counting.
+    before: HashMap<(Arc<str>, Address), Endpoint>,
+    known: HashMap<Key, u32>,
+    list: Vec<Cluster>,
+}
+
+impl<'r> Clusters<'r> {
+    pub(super) fn new(
+        registry: &'r Registry,
+        rules: &'r DestinationRules<'r>,
+        registry_only: bool,
+        before: Option<&super::Plan>,
+    ) -> Self {
+        let clusters = before.into_iter().flat_map(|plan| &plan.clusters);
+        let before = clusters.flat_map(|cluster| {
+            let entry = |it: &Endpoint| ((cluster.name.clone(), it.address().clone()), it.clone());
+            cluster.endpoints().iter().map(entry)
+        });
+        Self {
+            registry,
+            rules,
+            registry_only,
+            before: before.collect(),
+            known: HashMap::new(),
+            list: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<Cluster> {
+        self.list
+    }
+
+    /// The place of a destination; a port that is not written is the host's only one, or else the
+    /// one requests were addressed to.
+    pub(super) fn place(
+        &mut self,
+        host: &str,
+        subset: &str,
+        port: Option<u16>,
+        listener: u16,
+    ) -> u32 {
+        let ports = self
+            .registry
+            .get(host)
+            .map(|service| service.ports.as_slice());
+        let port = match (port, ports) {
+            (Some(port), _) => port,
+            (None, Some([only])) => only.number,
+            (None, _) => listener,
+        };
+        let key = Key {
+            port,
+            subset: subset.to_owned(),
+            host: host.to_owned(),
+        };
+        if let Some(place) = self.known.get(&key) {
+            return *place;
+        }
+        let name: Arc<str> = format!("outbound|{port}|{subset}|{host}").into();
+        let endpoints = self.endpoints(&key).map(|fresh| {
+            let counting = |endpoint: Endpoint| {
+                let known = (name.clone(), endpoint.address().clone());
+                match self.before.get(&known) {
+                    Some(known) => endpoint.counting_with(known),
+                    None => endpoint,
+                }
+            };
+            fresh.into_iter().map(counting).collect()
+        });
+        let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(Cluster { name, endpoints });
+        self.known.insert(key, place);
+        place
+    }
+
+    fn endpoints(&self, key: &Key) -> Option<Vec<Endpoint>> {
+        let labels = match key.subset.as_str() {
+            "" => IndexMap::new(),
+            subset => self.rules.subset(&key.host, subset)?.labels.clone(),
+        };
+        match self.registry.get(&key.host) {
+            Some(service) => Some(service.endpoints(service.port(key.port)?, &labels)),
+            None if !key.subset.is_empty() || self.registry_only => None,
+            None if self.registry.hides(&key.host) => None,
+            // Nothing declares the host: it is looked up when connecting, as ALLOW_ANY would.
+            None => {
+                let address = Address::new(&key.host, key.port);
+                Some(vec![Endpoint::new(address, Arc::default())])
+            }
+        }
+    }
+
+    /// Says what a request to this destination will run into.
+    pub(super) fn check(
+        &self,
+        written: &api::Destination,
+        host: &str,
+        at: At<'_>,
+        found: &mut Diagnostics,
+    ) {
+        let service = self.registry.get(host);
+        if service.is_none() {
+            let hidden = self.registry.hides(host);
+            let message = match hidden {
+                true => format!("the host {host} is not exported to this client's namespace"),
+                false => format!("nothing declares the host {host}"),
+            };
+            let refused = hidden || self.registry_only || !written.subset.is_empty();
+            let becomes = match refused {
+                false => "requests go where DNS says",
+                true => "requests get 503 NC",
+            };
+            let at = at.field("host");
+            found.push(Diagnostic::new(Code::UnknownHost, at, message).hint(becomes));
+        }
+        if !written.subset.is_empty() && self.rules.subset(host, &written.subset).is_none() {
+            let message = format!(
+                "no DestinationRule for {host} has the subset {:?}",
+                written.subset
+            );
+            let at = at.field("subset");
+            let hint = "requests get 503 NC";
+            found.push(Diagnostic::new(Code::UnknownSubset, at, message).hint(hint));
+        }
+        if let (Some(service), Some(port)) = (service, &written.port)
+            && u16::try_from(port.number).is_ok_and(|number| service.port(number).is_none())
+        {
+            let message = format!("{host} has no port {}", port.number);
+            let hint = "requests get 503 NC";
+            let at = at.field("port");
+            found.push(Diagnostic::new(Code::UnknownPort, at, message).hint(hint));
+        }
+    }
+}
+
+/// A destination's full host name and its port, or what is wrong with it.
+pub(super) fn read_destination(
+    written: &api::Destination,
+    namespace: &str,
+    source: &Source,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<(String, Option<u16>)> {
+    if written.host.is_empty() || written.host == "*" {
+        let message = match written.host.as_str() {
+            "" => "destination is required".to_owned(),
+            host => format!("invalid destination host {host}"),
+        };
+        found.push(Diagnostic::new(
+            Code::InvalidValue,
+            at.field("host"),
+            message,
+        ));
+        return None;
+    }
+    let port = match &written.port {
+        None => None,
+        Some(port) => match u16::try_from(port.number) {
+            Ok(number) if number > 0 => Some(number),
+            _ => {
+                let message = "port number must be between 1 and 65535";
+                let at = at.field("port");
+                found.push(Diagnostic::new(
+                    Code::InvalidValue,
+                    at.field("number"),
+                    message,
+                ));
+                return None;
+            }
+        },
+    };
+    let host = host::resolve_short_name(&written.host, namespace, &source.cluster_domain);
+    Some((host, port))
+}

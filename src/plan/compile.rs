@@ -1,0 +1,266 @@
+//! Resources in, one plan out, and everything there is to say about them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::clusters::Clusters;
+use super::destination_rules::DestinationRules;
+use super::virtual_services::{PortRoute, VirtualService, is_bound, visible};
+use super::{Plan, Route, Table, UnknownHosts, gateway_hosts, mesh_hosts, not_built};
+use crate::api::{Resource, Resources, Spec};
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::service_entry::Registry;
+use crate::source::Source;
+
+/// What a plan is compiled for, beside the resources.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) source: Source,
+    /// Refuse hosts that nothing declares.
+    pub(crate) registry_only: bool,
+    /// Take what may be overlooked for a warning.
+    pub(crate) lenient: bool,
+}
+
+/// Compiles aside: nothing is in force until the caller uses the plan, and it must not be used
+/// when the diagnostics hold an error.
+pub(crate) fn compile(
+    resources: &Resources,
+    options: &Options,
+    before: Option<&Plan>,
+) -> (Plan, Diagnostics) {
+    let mut found = resources.diagnostics().clone();
+    let source = &options.source;
+    let list = in_order(resources);
+    report_doubles(&list, &mut found);
+    let registry = read_registry(&list, source, &mut found);
+    let rules = DestinationRules::new(list.iter().copied(), &registry, source);
+    let mut clusters = Clusters::new(&registry, &rules, options.registry_only, before);
+
+    let mut virtual_services = Vec::new();
+    let mut taken: HashMap<String, &Resource> = HashMap::new();
+    for (resource, written) in visible(&list, source) {
+        let mut about = Diagnostics::default();
+        let read = VirtualService::read(resource, written, source, &clusters, &mut about);
+        if is_bound(resource, written, source) {
+            if source.gateway.is_none() {
+                report_taken_hosts(resource, &read, &mut taken, &mut about);
+            }
+            virtual_services.push(read);
+        }
+        tell(resource, about, &mut found);
+    }
+
+    let mut tables = Tables::default();
+    let unknown_hosts = match (&source.gateway, options.registry_only) {
+        (Some(_), _) => UnknownHosts::NotFound,
+        (None, true) => UnknownHosts::Refused,
+        (None, false) => UnknownHosts::Passthrough,
+    };
+    if let Some(name) = &source.gateway {
+        fill_gateway(
+            name,
+            &list,
+            &virtual_services,
+            source,
+            &mut clusters,
+            &mut tables,
+        );
+    } else {
+        let ports = registry.iter().flat_map(|service| &service.ports);
+        let ports: BTreeSet<u16> = ports.map(|port| port.number).chain([80]).collect();
+        for port in ports {
+            tables.open(port);
+            mesh_hosts::fill(
+                &mut tables,
+                port,
+                &virtual_services,
+                &registry,
+                source,
+                &mut clusters,
+            );
+        }
+    }
+    let plan = Plan {
+        tables: tables.by_port,
+        elsewhere: Table::default(),
+        routes: tables.routes,
+        clusters: clusters.finish(),
+        nameless: "".into(),
+        refused: "block_all".into(),
+        unknown_hosts,
+    };
+    found.sort();
+    if options.lenient {
+        found = found.lenient();
+    }
+    (plan, found)
+}
+
+/// The tables of a plan under construction.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    by_port: HashMap<u16, Table>,
+    routes: Vec<Route>,
+}
+
+impl Tables {
+    /// Makes a table for a port, so that its unknown hosts are judged as such.
+    pub(super) fn open(&mut self, port: u16) {
+        self.by_port.entry(port).or_default();
+    }
+
+    /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
+    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<PortRoute>) {
+        let start = self.routes.len();
+        self.routes.extend(routes.into_iter().map(|it| Route {
+            rule: it.rule,
+            name: it.name,
+            action: it.action,
+        }));
+        let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let range = place(start)..place(self.routes.len());
+        let table = self.by_port.entry(port).or_default();
+        for domain in domains {
+            // Taken already: the older VirtualService keeps it, as was said where they were read.
+            let _ = table.hosts.insert(domain, range.clone());
+        }
+    }
+}
+
+/// Oldest first where every resource says when it was created; else as they were read.
+fn in_order(resources: &Resources) -> Vec<&Resource> {
+    let mut list: Vec<&Resource> = resources.iter().collect();
+    if list
+        .iter()
+        .all(|it| it.metadata.creation_timestamp.is_some())
+    {
+        list.sort_by(|a, b| {
+            let key = |it: &Resource| {
+                let it = &it.metadata;
+                (
+                    it.creation_timestamp.clone(),
+                    it.name.clone(),
+                    it.namespace.clone(),
+                )
+            };
+            key(a).cmp(&key(b))
+        });
+    }
+    list
+}
+
+fn tell(resource: &Resource, about: Diagnostics, found: &mut Diagnostics) {
+    if about.is_empty() {
+        return;
+    }
+    let id = resource.id();
+    for diagnostic in about {
+        let place = resource.locate(diagnostic.path());
+        found.push(diagnostic.of(&id, place));
+    }
+}
+
+fn report_doubles(list: &[&Resource], found: &mut Diagnostics) {
+    let mut seen = HashSet::new();
+    for resource in list {
+        let id = resource.id();
+        if !id.name.is_empty() && !seen.insert(id.clone()) {
+            let mut about = Diagnostics::default();
+            let at = At::Top.field("metadata");
+            let message = format!("there are two resources {id}");
+            about.push(Diagnostic::new(
+                Code::DuplicateResource,
+                at.field("name"),
+                message,
+            ));
+            tell(resource, about, found);
+        }
+    }
+}
+
+fn read_registry(list: &[&Resource], source: &Source, found: &mut Diagnostics) -> Registry {
+    let mut registry = Registry::default();
+    let at = At::Top.field("spec");
+    for resource in list {
+        let mut about = Diagnostics::default();
+        let namespace = resource.metadata.namespace_or_default();
+        match &resource.spec {
+            Spec::ServiceEntry(written) => {
+                not_built::service_entry(written, at, &mut about);
+                if source.sees(namespace, &written.export_to) {
+                    registry.add_service_entry(namespace, written, at, &mut about);
+                } else {
+                    registry.hide(written);
+                }
+            }
+            Spec::Service(written) => {
+                let (name, domain) = (&resource.metadata.name, &source.cluster_domain);
+                registry.add_service(namespace, name, domain, written, at, &mut about);
+            }
+            Spec::DestinationRule(written) => {
+                if written.host.is_empty() {
+                    let message = "a destination rule must have a host";
+                    about.push(Diagnostic::new(
+                        Code::MissingField,
+                        at.field("host"),
+                        message,
+                    ));
+                }
+                not_built::destination_rule(written, at, &mut about);
+            }
+            Spec::Gateway(written) => not_built::gateway(written, at, &mut about),
+            Spec::VirtualService(_) => {}
+        }
+        tell(resource, about, found);
+    }
+    registry
+}
+
+/// Says which hosts an older VirtualService owns already.
+fn report_taken_hosts<'r>(
+    resource: &'r Resource,
+    read: &VirtualService<'_>,
+    taken: &mut HashMap<String, &'r Resource>,
+    about: &mut Diagnostics,
+) {
+    let at = At::Top.field("spec");
+    for (n, name) in read.hosts.iter().enumerate() {
+        if let Some(owner) = taken.get(name) {
+            let message = format!("duplicate domain from virtual service: {name}");
+            let hint = format!(
+                "{} owns the host; none of these rules apply to it",
+                owner.id()
+            );
+            let at = at.field("hosts");
+            about.push(Diagnostic::new(Code::DuplicateHost, at.item(n), message).hint(hint));
+        } else {
+            taken.insert(name.clone(), resource);
+        }
+    }
+}
+
+fn fill_gateway(
+    name: &str,
+    list: &[&Resource],
+    virtual_services: &[VirtualService<'_>],
+    source: &Source,
+    clusters: &mut Clusters<'_>,
+    tables: &mut Tables,
+) {
+    for resource in list {
+        let Spec::Gateway(gateway) = &resource.spec else {
+            continue;
+        };
+        let namespace = resource.metadata.namespace_or_default();
+        if format!("{namespace}/{}", resource.metadata.name) == name {
+            gateway_hosts::fill(
+                tables,
+                gateway,
+                namespace,
+                virtual_services,
+                source,
+                clusters,
+            );
+        }
+    }
+}

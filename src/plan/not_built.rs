@@ -1,0 +1,112 @@
+//! The one list of what resources can say and this version does not act on yet.
+//!
+//! Each line here is an error, or a warning when read leniently, instead of a
+//! silent difference from the sidecar. Building an effect removes its line.
+
+use crate::api;
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+
+macro_rules! report {
+    ($found:ident, $at:ident: $( $field:literal if $set:expr; )*) => {
+        $(
+            if $set {
+                let message = concat!("this version does not act on ", $field, " yet");
+                $found.push(Diagnostic::new(Code::NotBuilt, $at.field($field), message));
+            }
+        )*
+    };
+}
+
+pub(super) fn virtual_service(written: &api::VirtualService, at: At<'_>, found: &mut Diagnostics) {
+    report!(found, at:
+        "tls" if !written.tls.is_empty();
+        "tcp" if !written.tcp.is_empty();
+    );
+    let http = at.field("http");
+    for (n, rule) in written.http.iter().enumerate() {
+        let at = http.item(n);
+        report!(found, at:
+            "redirect" if rule.redirect.is_some();
+            "directResponse" if rule.direct_response.is_some();
+            "delegate" if rule.delegate.is_some();
+            "rewrite" if rule.rewrite.is_some();
+            "timeout" if rule.timeout.is_some_and(|it| !it.is_zero());
+            "retries" if rule.retries.as_ref().is_some_and(|it| it.attempts != 0);
+            "fault" if rule.fault.is_some();
+            "mirror" if rule.mirror.is_some();
+            "mirrors" if !rule.mirrors.is_empty();
+            "corsPolicy" if rule.cors_policy.is_some();
+            "headers" if rule.headers.is_some();
+        );
+        let route = at.field("route");
+        for (n, destination) in rule.route.iter().enumerate() {
+            let at = route.item(n);
+            report!(found, at: "headers" if destination.headers.is_some(););
+        }
+    }
+}
+
+pub(super) fn destination_rule(
+    written: &api::DestinationRule,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    if let Some(policy) = &written.traffic_policy {
+        traffic_policy(policy, at.field("trafficPolicy"), found);
+    }
+    let subsets = at.field("subsets");
+    for (n, subset) in written.subsets.iter().enumerate() {
+        if let Some(policy) = &subset.traffic_policy {
+            let at = subsets.item(n);
+            traffic_policy(policy, at.field("trafficPolicy"), found);
+        }
+    }
+}
+
+fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostics) {
+    report!(found, at:
+        "connectionPool" if written.connection_pool.is_some();
+        "outlierDetection" if written.outlier_detection.is_some();
+        "tls" if written.tls.as_ref().is_some_and(|it| it.mode != api::ClientTlsMode::Disable);
+        "portLevelSettings" if !written.port_level_settings.is_empty();
+        "tunnel" if written.tunnel.is_some();
+        "proxyProtocol" if written.proxy_protocol.is_some();
+        "retryBudget" if written.retry_budget.is_some();
+    );
+    let Some(balancer) = &written.load_balancer else {
+        return;
+    };
+    let least_request = balancer.simple.is_none_or(|simple| {
+        matches!(
+            simple,
+            api::SimpleLoadBalancer::Unspecified
+                | api::SimpleLoadBalancer::LeastConn
+                | api::SimpleLoadBalancer::LeastRequest
+        )
+    });
+    let at = at.field("loadBalancer");
+    report!(found, at:
+        "simple" if !least_request;
+        "consistentHash" if balancer.consistent_hash.is_some();
+        "localityLbSetting" if balancer.locality_lb_setting.is_some();
+        "zoneAwareLbSetting" if balancer.zone_aware_lb_setting.is_some();
+        "warmup" if balancer.warmup.is_some();
+        "warmupDurationSecs" if balancer.warmup_duration_secs.is_some();
+    );
+}
+
+pub(super) fn service_entry(written: &api::ServiceEntry, at: At<'_>, found: &mut Diagnostics) {
+    report!(found, at:
+        "workloadSelector" if written.workload_selector.is_some();
+        "subjectAltNames" if !written.subject_alt_names.is_empty();
+    );
+}
+
+pub(super) fn gateway(written: &api::Gateway, at: At<'_>, found: &mut Diagnostics) {
+    let servers = at.field("servers");
+    for (n, server) in written.servers.iter().enumerate() {
+        let at = servers.item(n);
+        let tls = server.tls.as_ref();
+        report!(found, at: "tls" if tls.is_some(););
+    }
+}

@@ -1,0 +1,269 @@
+//! From ServiceEntry and Service as written to the registry.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::registry::{Port, Protocol, Registry, RegistryService, Workload};
+use crate::api::{self, Resolution};
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+
+impl Registry {
+    /// Adds the hosts of a ServiceEntry; hosts already known gain ports and endpoints.
+    pub(crate) fn add_service_entry(
+        &mut self,
+        namespace: &str,
+        written: &api::ServiceEntry,
+        at: At<'_>,
+        found: &mut Diagnostics,
+    ) {
+        if written.hosts.is_empty() {
+            let message = "service entry must have at least one host";
+            found.push(Diagnostic::new(
+                Code::MissingField,
+                at.field("hosts"),
+                message,
+            ));
+        }
+        let ports = compile_ports(&written.ports, at.field("ports"), found);
+        let workloads = compile_workloads(written, at, found);
+        for (n, host) in written.hosts.iter().enumerate() {
+            if host.is_empty() || host == "*" {
+                let message = format!("invalid host {host}");
+                let at = at.field("hosts");
+                found.push(Diagnostic::new(Code::InvalidValue, at.item(n), message));
+                continue;
+            }
+            self.add(RegistryService {
+                host: host.to_ascii_lowercase(),
+                namespace: namespace.to_owned(),
+                ports: ports.clone(),
+                addresses: written.addresses.clone(),
+                workloads: workloads.clone(),
+            });
+        }
+    }
+
+    /// Notes the hosts of a ServiceEntry that this client does not see.
+    pub(crate) fn hide(&mut self, written: &api::ServiceEntry) {
+        let hosts = written.hosts.iter().map(|host| host.to_ascii_lowercase());
+        self.hidden.extend(hosts);
+    }
+
+    /// Adds a Kubernetes Service under its full name.
+    pub(crate) fn add_service(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        cluster_domain: &str,
+        written: &api::Service,
+        at: At<'_>,
+        found: &mut Diagnostics,
+    ) {
+        let mut ports = Vec::new();
+        let at = at.field("ports");
+        for (n, port) in written.ports.iter().enumerate() {
+            let Some(number) = port_number(port.port, at.item(n).field("port"), found) else {
+                continue;
+            };
+            let named = match port.app_protocol.as_str() {
+                "" => port.name.split('-').next().unwrap_or_default(),
+                protocol => protocol,
+            };
+            let protocol = match port.name.as_str() {
+                "grpc-web" => Protocol::Http,
+                name if name.starts_with("grpc-web-") => Protocol::Http,
+                _ => Protocol::named(named),
+            };
+            report_http2(protocol, at.item(n).field("name"), found);
+            ports.push(Port {
+                number,
+                name: port.name.clone(),
+                protocol,
+                target: number,
+            });
+        }
+        self.add(RegistryService {
+            host: format!("{name}.{namespace}.svc.{cluster_domain}"),
+            namespace: namespace.to_owned(),
+            ports,
+            addresses: written.cluster_ips.clone(),
+            workloads: None,
+        });
+    }
+
+    fn add(&mut self, service: RegistryService) {
+        let Some(known) = self.services.get_mut(&service.host) else {
+            self.services.insert(service.host.clone(), service);
+            return;
+        };
+        for port in service.ports {
+            match known.ports.iter_mut().find(|it| it.number == port.number) {
+                // The port of a ServiceEntry knows where endpoints listen, a Service's does not.
+                Some(known) if service.workloads.is_some() => *known = port,
+                Some(_) => {}
+                None => known.ports.push(port),
+            }
+        }
+        known.addresses.extend(service.addresses);
+        match (&mut known.workloads, service.workloads) {
+            (Some(known), Some(more)) => known.extend(more),
+            (known @ None, more) => *known = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+fn report_http2(protocol: Protocol, at: At<'_>, found: &mut Diagnostics) {
+    if protocol == Protocol::Http2 {
+        let message = "this version does not speak HTTP/2 to endpoints yet";
+        let hint = "leniently, they are spoken to in HTTP/1.1";
+        found.push(Diagnostic::new(Code::NotBuilt, at, message).hint(hint));
+    }
+}
+
+fn port_number(number: u32, at: At<'_>, found: &mut Diagnostics) -> Option<u16> {
+    match u16::try_from(number) {
+        Ok(number) if number > 0 => Some(number),
+        _ => {
+            let message = "port number must be between 1 and 65535";
+            found.push(Diagnostic::new(Code::InvalidValue, at, message));
+            None
+        }
+    }
+}
+
+fn compile_ports(
+    written: &[api::ServiceEntryPort],
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Vec<Port> {
+    let mut ports: Vec<Port> = Vec::with_capacity(written.len());
+    for (n, port) in written.iter().enumerate() {
+        let at = at.item(n);
+        let Some(number) = port_number(port.number, at.field("number"), found) else {
+            continue;
+        };
+        let target = match port.target_port {
+            None | Some(0) => number,
+            Some(target) => match port_number(target, at.field("targetPort"), found) {
+                Some(target) => target,
+                None => continue,
+            },
+        };
+        if ports.iter().any(|known| known.number == number) {
+            let message = format!("service entry port {number} already defined");
+            found.push(Diagnostic::new(
+                Code::InvalidValue,
+                at.field("number"),
+                message,
+            ));
+            continue;
+        }
+        if ports.iter().any(|known| known.name == port.name) {
+            let message = format!("service entry port name {:?} already defined", port.name);
+            found.push(Diagnostic::new(
+                Code::InvalidValue,
+                at.field("name"),
+                message,
+            ));
+            continue;
+        }
+        let protocol = Protocol::named(&port.protocol);
+        report_http2(protocol, at.field("protocol"), found);
+        ports.push(Port {
+            number,
+            name: port.name.clone(),
+            protocol,
+            target,
+        });
+    }
+    ports
+}
+
+/// What lives behind the hosts; nothing where their names are resolved instead.
+fn compile_workloads(
+    written: &api::ServiceEntry,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<Vec<Workload>> {
+    let by_name = match written.resolution {
+        Resolution::Static => false,
+        Resolution::None => true,
+        Resolution::Dns | Resolution::DnsRoundRobin | Resolution::DynamicDns => {
+            let message = "this version does not refresh endpoints from DNS yet";
+            let hint = "leniently, each name counts as one endpoint, resolved when connecting";
+            let at = at.field("resolution");
+            found.push(Diagnostic::new(Code::NotBuilt, at, message).hint(hint));
+            true
+        }
+    };
+    if written.resolution == Resolution::None && !written.endpoints.is_empty() {
+        let message = "no endpoints should be provided for resolution type none";
+        let at = at.field("endpoints");
+        found.push(Diagnostic::new(Code::Exclusive, at, message));
+    }
+    if by_name && written.endpoints.is_empty() {
+        return None;
+    }
+    let at = at.field("endpoints");
+    let mut workloads = Vec::with_capacity(written.endpoints.len());
+    for (n, endpoint) in written.endpoints.iter().enumerate() {
+        let at = at.item(n);
+        workloads.extend(compile_workload(written, endpoint, by_name, at, found));
+    }
+    Some(workloads)
+}
+
+fn compile_workload(
+    entry: &api::ServiceEntry,
+    written: &api::WorkloadEntry,
+    by_name: bool,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<Workload> {
+    let address = written.address.as_str();
+    if address.is_empty() {
+        let at = at.field("address");
+        found.push(Diagnostic::new(
+            Code::MissingField,
+            at,
+            "address is required",
+        ));
+        return None;
+    }
+    if address.starts_with("unix:") {
+        let message = "this version does not connect to unix sockets yet";
+        found.push(Diagnostic::new(
+            Code::NotBuilt,
+            at.field("address"),
+            message,
+        ));
+        return None;
+    }
+    if !by_name && address.parse::<IpAddr>().is_err() {
+        let message = format!("endpoint address {address:?} is not a valid IP address");
+        let at = at.field("address");
+        found.push(Diagnostic::new(Code::InvalidValue, at, message).hint("use resolution: DNS"));
+        return None;
+    }
+    if written.weight.is_some_and(|weight| weight > 1) {
+        let message = "this version does not weigh endpoints yet";
+        found.push(Diagnostic::new(Code::NotBuilt, at.field("weight"), message));
+    }
+    let at = at.field("ports");
+    let mut ports = indexmap::IndexMap::new();
+    for (name, number) in &written.ports {
+        let at = at.key(name);
+        if !entry.ports.iter().any(|port| port.name == *name) {
+            let message = format!("endpoint port {name} is not defined by the service entry");
+            found.push(Diagnostic::new(Code::InvalidValue, at, message));
+            continue;
+        }
+        ports.extend(port_number(*number, at, found).map(|number| (name.clone(), number)));
+    }
+    Some(Workload {
+        address: address.to_owned(),
+        ports,
+        labels: Arc::new(written.labels.clone()),
+    })
+}

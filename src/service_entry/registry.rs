@@ -1,0 +1,136 @@
+//! All hosts the mesh knows, with their ports and endpoints.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::endpoint::{Address, Endpoint};
+
+/// The hosts that resources declare.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    pub(super) services: IndexMap<String, RegistryService>,
+    /// Hosts declared for other namespaces only.
+    pub(super) hidden: HashSet<String>,
+}
+
+/// One host.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistryService {
+    /// Its full name in lower case; may begin with a wildcard.
+    pub host: String,
+    /// The namespace of the resource that declares it.
+    pub namespace: String,
+    /// Its ports.
+    pub ports: Vec<Port>,
+    /// Addresses clients may use as its name.
+    pub addresses: Vec<String>,
+    /// What is listed to live behind it; nothing where its name is resolved instead.
+    pub(super) workloads: Option<Vec<Workload>>,
+}
+
+/// A port of a host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Port {
+    /// The number clients address.
+    pub number: u16,
+    /// Its name.
+    pub name: String,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Where endpoints listen, unless they say otherwise.
+    pub(super) target: u16,
+}
+
+/// What is spoken on a port, as far as routing cares.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// HTTP/2, gRPC.
+    Http2,
+    /// Not said: found out on the wire, and taken for HTTP here.
+    Sniffed,
+    /// Anything that is not plain HTTP; HTTP rules do not apply to it.
+    Other,
+}
+
+impl Protocol {
+    /// What a protocol's name says, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "" => Self::Sniffed,
+            "http" | "http_proxy" | "grpc-web" => Self::Http,
+            "http2" | "grpc" | "kubernetes.io/h2c" => Self::Http2,
+            "https" | "tls" | "tcp" | "udp" | "mongo" | "mysql" | "redis" => Self::Other,
+            _ => Self::Sniffed,
+        }
+    }
+
+    /// Whether HTTP rules apply on such a port.
+    #[must_use]
+    pub const fn is_http(self) -> bool {
+        !matches!(self, Self::Other)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Workload {
+    pub(super) address: String,
+    pub(super) ports: IndexMap<String, u16>,
+    pub(super) labels: Arc<IndexMap<String, String>>,
+}
+
+impl Registry {
+    /// The service of exactly this name.
+    #[must_use]
+    pub fn get(&self, host: &str) -> Option<&RegistryService> {
+        self.services.get(host)
+    }
+
+    /// Whether the host is declared, but not for this client.
+    #[must_use]
+    pub fn hides(&self, host: &str) -> bool {
+        self.hidden.contains(host) && !self.services.contains_key(host)
+    }
+
+    /// All services, in the order they were declared.
+    pub fn iter(&self) -> impl Iterator<Item = &RegistryService> {
+        self.services.values()
+    }
+}
+
+impl RegistryService {
+    /// The port of this number.
+    #[must_use]
+    pub fn port(&self, number: u16) -> Option<&Port> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+
+    /// The endpoints behind a port that carry all of `labels`.
+    #[must_use]
+    pub fn endpoints(&self, port: &Port, labels: &IndexMap<String, String>) -> Vec<Endpoint> {
+        let Some(workloads) = &self.workloads else {
+            let address = Address::new(&self.host, port.number);
+            return vec![Endpoint::new(address, Arc::default())];
+        };
+        let carries = |workload: &&Workload| {
+            labels
+                .iter()
+                .all(|(key, value)| workload.labels.get(key) == Some(value))
+        };
+        let meant = workloads.iter().filter(carries);
+        meant
+            .map(|workload| {
+                let number = workload.ports.get(&port.name).copied();
+                let address = Address::new(&workload.address, number.unwrap_or(port.target));
+                Endpoint::new(address, workload.labels.clone())
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,39 @@
+//! The way out: from an endpoint to bytes on a wire.
+//!
+//! [`Transport`] sends one request to one endpoint. The built-in one (feature
+//! `client`) speaks HTTP/1.1 over hyper and keeps idle connections; any tower
+//! service can take its place through [`PerEndpoint`], made by a function from
+//! the endpoint.
+
+#[cfg(feature = "client")]
+mod http1;
+mod per_endpoint;
+
+use std::future::Future;
+
+use http::{Request, Response};
+
+use crate::body::Body;
+use crate::endpoint::Endpoint;
+use crate::failure::ClassifyFailure;
+
+#[cfg(feature = "client")]
+pub use http1::HttpTransport;
+pub use per_endpoint::PerEndpoint;
+
+/// Sends a request to an endpoint.
+///
+/// The request carries a `Host` header and a URI in origin form; the transport
+/// decides how the endpoint's address becomes a connection. Dropping the future
+/// cancels the request.
+pub trait Transport {
+    /// The body of a response.
+    type ResponseBody;
+    /// What may go wrong; it says itself whether it is a failed connection, a reset, ….
+    type Error: ClassifyFailure + Into<crate::body::BoxError>;
+    /// The response to come.
+    type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>>;
+
+    /// Begins to send.
+    fn send(&self, endpoint: &Endpoint, request: Request<Body>) -> Self::Future;
+}

@@ -1,0 +1,255 @@
+//! Keeps the house in order: who may import whom, how big a file may grow, and that the README's
+//! table does not lie.
+
+#![allow(clippy::unwrap_used, reason = "a broken checkout may panic here")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every top-level module with the modules it may import, lowest floor first.
+///
+/// A module may import only what stands above it here, which makes the list double as a map.
+const FLOORS: &[(&str, &[&str])] = &[
+    // Ground floor: words everyone uses.
+    ("diagnostic", &[]),
+    ("duration", &[]),
+    ("api", &["diagnostic", "duration"]),
+    ("context", &[]),
+    ("endpoint", &[]),
+    ("host", &[]),
+    ("path", &[]),
+    ("rt", &[]),
+    ("source", &[]),
+    // First floor: what all rooms share.
+    ("reply", &["context"]),
+    ("string_match", &["api", "diagnostic"]),
+    ("body", &["reply"]),
+    ("failure", &["body", "context", "reply"]),
+    // Second floor: one room for each Istio concept; rooms never import rooms.
+    ("load_balancer", &["endpoint", "rt"]),
+    (
+        "match_request",
+        &["api", "diagnostic", "host", "source", "string_match"],
+    ),
+    ("route", &["api", "diagnostic", "rt"]),
+    ("service_entry", &["api", "diagnostic", "endpoint"]),
+    // Third floor: the way out.
+    ("transport", &["body", "endpoint", "failure"]),
+    // Fourth floor: the only code that knows every room.
+    (
+        "plan",
+        &[
+            "api",
+            "context",
+            "diagnostic",
+            "endpoint",
+            "host",
+            "match_request",
+            "reply",
+            "route",
+            "rt",
+            "service_entry",
+            "source",
+        ],
+    ),
+    // Roof: what most users touch.
+    (
+        "mesh",
+        &[
+            "api",
+            "body",
+            "context",
+            "diagnostic",
+            "endpoint",
+            "failure",
+            "host",
+            "load_balancer",
+            "match_request",
+            "path",
+            "plan",
+            "reply",
+            "rt",
+            "source",
+            "transport",
+        ],
+    ),
+];
+
+const MAX_LINES: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            if path.is_dir() && name != "target" && name != "corpus" {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    found
+}
+
+/// The top-level module a source file belongs to.
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str();
+    first.to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// The top-level modules a file reaches through `crate::`.
+fn imports(text: &str) -> impl Iterator<Item = &str> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+            rest.get(..end.unwrap_or(rest.len())).unwrap()
+        })
+}
+
+#[test]
+fn modules_import_only_from_floors_below() {
+    for path in rust_files("src") {
+        let module = module_of(&path);
+        if module == "lib" {
+            continue;
+        }
+        let (_, allowed) = FLOORS
+            .iter()
+            .find(|(known, _)| *known == module)
+            .unwrap_or_else(|| panic!("`{module}` has no floor; add it to FLOORS"));
+        let text = fs::read_to_string(&path).unwrap();
+        for import in imports(&text) {
+            assert!(
+                import == module || allowed.contains(&import),
+                "{}: `{module}` may not import `{import}`",
+                path.display(),
+            );
+        }
+    }
+}
+
+#[test]
+fn floors_point_downwards() {
+    for (n, (module, allowed)) in FLOORS.iter().enumerate() {
+        for import in *allowed {
+            assert!(
+                FLOORS[..n].iter().any(|(below, _)| below == import),
+                "`{module}` would import `{import}`, which is not below it",
+            );
+        }
+    }
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_small() {
+    for folder in ["src", "tests", "examples", "benches", "fuzz"] {
+        for path in rust_files(folder) {
+            let text = fs::read_to_string(&path).unwrap();
+            let shebang_free = text.trim_start_matches("#![no_main]\n").trim_start();
+            let name = path.display();
+            assert!(
+                shebang_free.starts_with("//!"),
+                "{name} says nothing about itself"
+            );
+            let lines = text.lines().count();
+            assert!(lines <= MAX_LINES, "{name} has {lines} lines; split it");
+        }
+    }
+}
+
+/// The words of the README's status column for a concept.
+fn statuses() -> Vec<(String, String, String)> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let start = readme.find("<!-- status -->").unwrap();
+    let end = readme.find("<!-- /status -->").unwrap();
+    let rows = readme[start..end]
+        .lines()
+        .filter(|line| line.starts_with("| "));
+    rows.skip(1)
+        .map(|row| {
+            let mut cells = row
+                .trim_matches('|')
+                .split('|')
+                .map(|it| it.trim().to_owned());
+            let mut cell = || cells.next().unwrap();
+            (cell(), cell(), cell())
+        })
+        .collect()
+}
+
+/// Each concept called "not built" is refused by the code with that very word, and each field the
+/// code refuses is in the table.
+#[test]
+fn the_status_table_does_not_lie() {
+    let refusals = [
+        "src/plan/not_built.rs",
+        "src/service_entry/config.rs",
+        "src/api/metadata.rs",
+    ];
+    let read = |file: &&str| fs::read_to_string(root().join(file)).unwrap();
+    let refusals: String = refusals.iter().map(read).collect();
+    let table = statuses();
+    for (concept, module, status) in &table {
+        let module = module.trim_matches('`');
+        let folder = root().join("src").join(module);
+        let exists = folder.is_dir() || folder.with_extension("rs").is_file();
+        assert!(exists, "{concept}: there is no module `{module}`");
+        assert!(
+            ["works", "not built"].contains(&status.as_str()),
+            "{concept}: {status:?} is not a status"
+        );
+    }
+    let not_built = fs::read_to_string(root().join("src/plan/not_built.rs")).unwrap();
+    let fields = not_built.lines().filter_map(|line| {
+        let line = line.trim();
+        let (field, rest) = line.strip_prefix('"')?.split_once('"')?;
+        rest.starts_with(" if ").then_some(field)
+    });
+    let words: String = table
+        .iter()
+        .map(|(concept, ..)| format!("{concept} "))
+        .collect();
+    // Fields whose row bears another name.
+    let elsewhere = [
+        ("simple", "loadBalancer"),
+        ("consistentHash", "loadBalancer"),
+        ("localityLbSetting", "loadBalancer"),
+        ("zoneAwareLbSetting", "loadBalancer"),
+        ("warmup", "loadBalancer"),
+        ("warmupDurationSecs", "loadBalancer"),
+    ];
+    for field in fields {
+        let row = elsewhere.iter().find(|(it, _)| *it == field);
+        let row = row.map_or(field, |(_, row)| row);
+        let rows = table.iter().filter(|(concept, ..)| concept.contains(row));
+        let mut refused = rows.filter(|(.., status)| status == "not built");
+        assert!(
+            refused.next().is_some(),
+            "`{field}` is refused; the table must say so: {words}"
+        );
+    }
+    for (concept, _, status) in &table {
+        if status == "not built" && concept.starts_with("`http[].") {
+            let fields = concept.split(", ");
+            for field in fields {
+                let field = field.trim_matches('`').trim_start_matches("http[].");
+                let refused = format!("\"{field}\" if");
+                assert!(
+                    refusals.contains(&refused),
+                    "{concept} is built, says the code"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole, from outside: YAML in, requests through the mesh, what a caller sees.
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod apply;
+mod gateway_hosts;
+mod mesh_hosts;
+mod replies;
+mod sockets;
+mod support;

@@ -1,0 +1,261 @@
+//! The example programs from outside: what they print, what they serve, how they end.
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// An example program, built beside this test.
+fn program(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().unwrap().parent().unwrap().join("examples");
+    let path = folder.join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: cargo build --examples",
+        path.display()
+    );
+    Command::new(path)
+}
+
+#[test]
+fn canary_plays_all_phases_and_loses_nothing() {
+    let output = program("canary")
+        .args(["--json", "--requests", "300"])
+        .output()
+        .unwrap();
+    let played: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{played}");
+    assert_eq!(
+        (&played["ok"], &played["lost"]),
+        (&Value::Bool(true), &0.into())
+    );
+    let phases = played["phases"].as_array().unwrap();
+    let names: Vec<_> = phases
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["all-v1", "split-50-50", "header-debug", "shift-90-10"]
+    );
+    for phase in phases {
+        assert_eq!(phase["requests"], 300);
+        assert_eq!(phase["status"], serde_json::json!({"200": 300}));
+        assert_eq!(phase["flags"], serde_json::json!({}));
+        let served = |version: &str| phase["by_version"][version].as_u64().unwrap();
+        assert_eq!(served("v1") + served("v2"), 300, "{phase}");
+    }
+    assert_eq!(phases[0]["by_version"]["v2"], 0);
+    assert_eq!(phases[2]["by_version"]["v2"], 150);
+}
+
+#[test]
+fn wrong_use_ends_with_two_and_help_with_zero() {
+    for name in ["canary", "gateway"] {
+        let wrong = program(name).arg("--no-such").output().unwrap();
+        assert_eq!(wrong.status.code(), Some(2), "{name}");
+        let help = program(name).arg("--help").output().unwrap();
+        assert!(help.status.success() && !help.stdout.is_empty(), "{name}");
+    }
+}
+
+/// A folder of its own for one test, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        // As editors and Kubernetes do: the file is never seen half written.
+        let aside = self.0.join(format!(".{file}"));
+        std::fs::write(&aside, text).unwrap();
+        std::fs::rename(aside, self.0.join(file)).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running `gateway`.
+struct Gateway {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+    errors: BufReader<std::process::ChildStderr>,
+    address: String,
+}
+
+impl Gateway {
+    fn start(folder: &Folder) -> Self {
+        let mut child = program("gateway")
+            .arg("--config")
+            .arg(&folder.0)
+            .args(["--registry-only", "--listen", "127.0.0.1:0", "--access-log"])
+            .arg(folder.0.join("access.log"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        let address = first
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap()
+            .to_owned();
+        Self {
+            child,
+            lines,
+            errors,
+            address,
+        }
+    }
+
+    /// The status line of an answer to `GET path`.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a.com\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.lines().next().unwrap().to_owned()
+    }
+
+    /// The next line it prints.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// What it complains of next.
+    fn complaint(&mut self) -> String {
+        let mut line = String::new();
+        self.errors.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn rules(path: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: it}}
+spec:
+  hosts: [a.com]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: STATIC
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: it}}
+spec:
+  hosts: [a.com]
+  http: [{{name: only, match: [{{uri: {{exact: {path}}}}}], route: [{{destination: {{host: a.com}}}}]}}]
+"
+    )
+}
+
+#[test]
+fn gateway_serves_logs_and_reloads() {
+    let folder = Folder::new("gateway");
+    folder.write("rules.yaml", &rules("/one"));
+    let mut gateway = Gateway::start(&folder);
+    assert_eq!(gateway.get("/one"), "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(gateway.get("/two"), "HTTP/1.1 404 Not Found");
+
+    folder.write("rules.yaml", &rules("/two"));
+    assert_eq!(gateway.line(), "reloaded");
+    assert_eq!(gateway.get("/two"), "HTTP/1.1 503 Service Unavailable");
+
+    folder.write("rules.yaml", &rules("[not a match"));
+    assert!(gateway.complaint().contains("error[syntax]"));
+    assert_eq!(
+        gateway.complaint(),
+        "gateway: the last good configuration stays in force"
+    );
+    assert_eq!(gateway.get("/two"), "HTTP/1.1 503 Service Unavailable");
+
+    let log = std::fs::read_to_string(folder.0.join("access.log")).unwrap();
+    let entries: Vec<Value> = log
+        .lines()
+        .map(|it| serde_json::from_str(it).unwrap())
+        .collect();
+    let flags: Vec<_> = entries.iter().map(|it| &it["response_flags"]).collect();
+    assert_eq!(flags, ["UH", "NR", "UH", "UH"]);
+    let first = &entries[0];
+    assert_eq!(first["upstream_cluster"], "outbound|80||a.com");
+    assert_eq!(first["route_name"], "only");
+    assert_eq!(first["response_code"], 503);
+    assert_eq!(first["response_code_details"], "no_healthy_upstream");
+    assert_eq!(first["path"], "/one");
+    let keys: Vec<_> = first
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "authority",
+            "bytes_received",
+            "bytes_sent",
+            "duration",
+            "method",
+            "path",
+            "protocol",
+            "request_id",
+            "response_code",
+            "response_code_details",
+            "response_flags",
+            "route_name",
+            "start_time",
+            "upstream_cluster",
+            "upstream_host",
+            "upstream_request_attempt_count",
+            "user_agent",
+            "x_forwarded_for",
+        ]
+    );
+}
+
+#[test]
+fn gateway_refuses_to_start_on_a_bad_configuration() {
+    let folder = Folder::new("refused");
+    folder.write("rules.yaml", &rules("[not a match"));
+    let output = program("gateway")
+        .arg("--config")
+        .arg(&folder.0)
+        .args(["--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("rules.yaml:"), "{complaint}");
+}
