@@ -1,0 +1,220 @@
+//! What must be equal, what cannot be, and how a difference is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::exchange::Observation;
+
+/// Fields that cannot be equal, what is compared instead, and why.
+///
+/// Everything that is not in this table is compared to the letter. Only the order of
+/// headers with different names, and the spelling of header names, are not looked at:
+/// neither carries meaning in HTTP.
+const MASKS: [(&str, Shape, &str); 6] = [
+    ("header.date", Shape::Present, "the two clocks tick apart"),
+    (
+        "header.x-envoy-upstream-service-time",
+        Shape::Present,
+        "a measured time",
+    ),
+    (
+        "upstream[].header.x-request-id",
+        Shape::Uuid,
+        "drawn by chance where the client gave none",
+    ),
+    (
+        "log.request_id",
+        Shape::Uuid,
+        "drawn by chance where the client gave none",
+    ),
+    ("log.duration", Shape::Present, "a measured time"),
+    (
+        "log.start_time",
+        Shape::Present,
+        "the two clocks tick apart",
+    ),
+];
+
+/// Fields that name the endpoint; equal only where the cluster has one.
+const ENDPOINT_FIELDS: [&str; 4] = [
+    "log.upstream_host",
+    "upstream[].endpoint",
+    "header.x-endpoint",
+    "body",
+];
+
+/// What is left of a field that cannot be equal.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// That it is there.
+    Present,
+    /// A random UUID as such; anything else to the letter.
+    Uuid,
+}
+
+/// A field in which the two sides differ.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Difference {
+    pub(crate) field: String,
+    pub(crate) envoy: Option<String>,
+    pub(crate) ours: Option<String>,
+}
+
+/// All differences. `endpoints` says how many endpoints each cluster has.
+pub(crate) fn differences(
+    envoy: &Observation,
+    ours: &Observation,
+    endpoints: &BTreeMap<String, usize>,
+) -> Vec<Difference> {
+    let cluster = envoy.get("log.upstream_cluster");
+    let choice = cluster
+        .and_then(|name| endpoints.get(name))
+        .is_some_and(|count| *count > 1);
+    let fields: BTreeSet<&String> = envoy.keys().chain(ours.keys()).collect();
+    let (gaps, fields) = gaps(envoy, ours, fields);
+    let compare = |field: &String| {
+        let [envoy, ours] = [envoy, ours].map(|side| side.get(field));
+        let [one, other] = [envoy, ours].map(|value| value.map(|it| masked(field, it, choice)));
+        (one != other).then(|| Difference {
+            field: field.clone(),
+            envoy: envoy.cloned(),
+            ours: ours.cloned(),
+        })
+    };
+    gaps.into_iter()
+        .chain(fields.into_iter().filter_map(compare))
+        .collect()
+}
+
+/// Where one side has nothing of a kind (no line in the log, nothing received upstream), that
+/// is one difference and not as many as there are fields; the remaining fields.
+fn gaps<'f>(
+    envoy: &Observation,
+    ours: &Observation,
+    mut fields: BTreeSet<&'f String>,
+) -> (Vec<Difference>, BTreeSet<&'f String>) {
+    let mut found = Vec::new();
+    for (kind, what) in [("log.", "log"), ("upstream[", "upstream")] {
+        let has = |side: &Observation| side.keys().any(|field| field.starts_with(kind));
+        if has(envoy) != has(ours) {
+            fields.retain(|field| !field.starts_with(kind));
+            let say = |has: bool| has.then(|| "something".to_owned());
+            found.push(Difference {
+                field: what.to_owned(),
+                envoy: say(has(envoy)),
+                ours: say(has(ours)),
+            });
+        }
+    }
+    (found, fields)
+}
+
+/// How often each field differs, the most frequent first: where to begin.
+pub(crate) fn tally<'d>(all: impl Iterator<Item = &'d Difference>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for difference in all {
+        *counts.entry(&difference.field).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let lines = counts
+        .iter()
+        .map(|(field, count)| format!("{count:>6}  {field}\n"));
+    format!(
+        "fields that differ, and how often:\n{}",
+        lines.collect::<String>()
+    )
+}
+
+fn masked(field: &str, value: &str, choice: bool) -> String {
+    let family: String = field.chars().filter(|it| !it.is_ascii_digit()).collect();
+    let family = if field.starts_with("upstream[") {
+        &family
+    } else {
+        field
+    };
+    let mask = MASKS.iter().find(|(masked, ..)| *masked == family);
+    match mask.map(|(_, shape, _)| shape) {
+        Some(Shape::Present) => "(present)".to_owned(),
+        Some(Shape::Uuid) if is_uuid(value.trim_matches(['<', '>'])) => "(a UUID)".to_owned(),
+        _ if choice && ENDPOINT_FIELDS.contains(&family) => "(any endpoint)".to_owned(),
+        _ => value.to_owned(),
+    }
+}
+
+/// A random UUID, version 4.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let hexadecimal = |group: &&str| group.bytes().all(|it| it.is_ascii_hexdigit());
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(hexadecimal)
+        && groups[2].starts_with('4')
+}
+
+/// A difference as text: the table, the request, and both answers where they differ.
+pub(crate) fn report(title: &str, yaml: &str, request: &str, found: &[Difference]) -> String {
+    let mut text = format!("== {title}\n{}\n-- request\n", yaml.trim_end());
+    for line in request.trim_end().split("\r\n") {
+        let _ = writeln!(text, "{}", line.escape_debug());
+    }
+    for difference in found {
+        let show = |side: &Option<String>| match side {
+            Some(value) => format!("{value:?}"),
+            None => "(nothing)".to_owned(),
+        };
+        let _ = writeln!(text, "-- {}", difference.field);
+        let _ = writeln!(text, "   envoy:   {}", show(&difference.envoy));
+        let _ = writeln!(text, "   gateway: {}", show(&difference.ours));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(fields: &[(&str, &str)]) -> Observation {
+        let field = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        fields.iter().map(field).collect()
+    }
+
+    fn fields(one: &[(&str, &str)], other: &[(&str, &str)], several: bool) -> Vec<String> {
+        let endpoints = BTreeMap::from([("c".to_owned(), if several { 2 } else { 1 })]);
+        let found = differences(&side(one), &side(other), &endpoints);
+        found
+            .into_iter()
+            .map(|difference| difference.field)
+            .collect()
+    }
+
+    #[test]
+    fn what_is_on_one_side_only_is_a_difference() {
+        let [one, other] = [[("status", "200")], [("header.date", "<now>")]];
+        assert_eq!(fields(&one, &other, false), ["header.date", "status"]);
+    }
+
+    #[test]
+    fn a_missing_line_is_one_difference() {
+        let line = [("log.path", "/"), ("log.method", "GET"), ("status", "1")];
+        assert_eq!(fields(&line, &[("status", "2")], false), ["log", "status"]);
+    }
+
+    #[test]
+    fn masked_fields_must_still_be_there_and_look_right() {
+        let id = "upstream[0].header.x-request-id";
+        let made = "<0b0d4a7e-93a5-4c0e-9a55-0d4c1f0e7b11>";
+        let other = "<7d1f9e5c-2c6e-4f0a-8a66-5b8a3f1c2d3e>";
+        assert!(fields(&[(id, made)], &[(id, other)], false).is_empty());
+        assert_eq!(fields(&[(id, made)], &[(id, "<mine>")], false), [id]);
+        assert!(fields(&[("header.date", "1")], &[("header.date", "2")], false).is_empty());
+        assert_eq!(fields(&[("header.date", "1")], &[], false), ["header.date"]);
+    }
+
+    #[test]
+    fn endpoints_are_compared_only_where_there_is_no_choice() {
+        let cluster = ("log.upstream_cluster", "c");
+        let [one, other] = ["alpha", "beta"].map(|it| [cluster, ("upstream[0].endpoint", it)]);
+        assert_eq!(fields(&one, &other, false), ["upstream[0].endpoint"]);
+        assert!(fields(&one, &other, true).is_empty());
+    }
+}

@@ -1,0 +1,147 @@
+//! Services and subsets as Envoy clusters.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tower_mesh::api::{
+    DestinationRule, Resource, Resources, ServiceEntryPort, Spec, Subset, WorkloadEntry,
+};
+
+use super::hosts::{complete, most_specific};
+use super::routes::cluster_name;
+use super::{Client, Result, Service, is_visible};
+
+/// The namespace whose rules apply to everybody.
+const ROOT: &str = "istio-system";
+
+/// Outbound clusters: for every port of every service the whole service, and every subset
+/// its DestinationRule defines; with the number of endpoints of each.
+pub(super) fn clusters(
+    resources: &Resources,
+    registry: &[Service],
+    client: &Client,
+) -> Result<(Vec<Value>, BTreeMap<String, usize>)> {
+    let mut clusters = Vec::new();
+    let mut counts = BTreeMap::new();
+    for service in registry {
+        let subsets = subsets(resources, service, client)?;
+        let whole = Subset::default();
+        for port in service.ports.iter().filter(|port| is_http(port)) {
+            for subset in std::iter::once(&whole).chain(&subsets) {
+                let mut endpoints = Vec::new();
+                for endpoint in service.endpoints.iter().filter(|it| belongs(it, subset)) {
+                    endpoints.push(address(service, endpoint, port)?);
+                }
+                let name = cluster_name(port.number, &subset.name, &service.host);
+                counts.insert(name.clone(), endpoints.len());
+                clusters.push(cluster(&name, &endpoints));
+            }
+        }
+    }
+    Ok((clusters, counts))
+}
+
+/// HTTP/1.1 only for now: the endpoints of the comparison speak nothing else.
+fn is_http(port: &ServiceEntryPort) -> bool {
+    port.protocol.eq_ignore_ascii_case("http")
+}
+
+/// Subsets: endpoints that carry all of the labels; all endpoints where there are none.
+fn belongs(endpoint: &WorkloadEntry, subset: &Subset) -> bool {
+    let mut labels = subset.labels.iter();
+    labels.all(|(key, value)| endpoint.labels.get(key) == Some(value))
+}
+
+/// Endpoint port: the endpoint's own for the port's name, else the target port, else the number.
+fn address(service: &Service, endpoint: &WorkloadEntry, port: &ServiceEntryPort) -> Result<Value> {
+    let mut rest = endpoint.clone();
+    rest.address.clear();
+    rest.ports.clear();
+    rest.labels.clear();
+    if rest != WorkloadEntry::default() {
+        return Err(format!("{}: not translated: {rest:?}", service.host));
+    }
+    let own = endpoint.ports.get(&port.name).copied();
+    let number = own.or(port.target_port).unwrap_or(port.number);
+    let socket = json!({"address": endpoint.address, "port_value": number});
+    Ok(json!({"endpoint": {"address": {"socket_address": socket}}}))
+}
+
+/// Cluster settings of Istio without a traffic policy: least request, ten seconds to connect,
+/// and no limits.
+fn cluster(name: &str, endpoints: &[Value]) -> Value {
+    let unlimited = u32::MAX;
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "10s",
+        "lb_policy": "LEAST_REQUEST",
+        "circuit_breakers": {"thresholds": [{
+            "max_connections": unlimited,
+            "max_pending_requests": unlimited,
+            "max_requests": unlimited,
+            "max_retries": unlimited,
+        }]},
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": endpoints}],
+        },
+    })
+}
+
+/// Which DestinationRule: the first of the client's namespace, the service's and the root one
+/// that has any for the host; there the most specific host, and all rules with that very host
+/// together, a subset's first definition counting.
+fn subsets(resources: &Resources, service: &Service, client: &Client) -> Result<Vec<Subset>> {
+    for namespace in [&*client.namespace, &*service.namespace, ROOT] {
+        let rules = resources.iter().filter_map(rule);
+        let rules: Vec<_> = rules
+            .filter(|(resource, _)| resource.metadata.namespace_or_default() == namespace)
+            .map(|(resource, rule)| (complete(&rule.host, namespace), resource, rule))
+            .collect();
+        let hosts = rules.iter().map(|(host, ..)| (host.as_str(), ()));
+        let Some((chosen, ())) = most_specific(&service.host, hosts) else {
+            continue;
+        };
+        let mut subsets: Vec<Subset> = Vec::new();
+        let mut any = false;
+        for (host, resource, rule) in &rules {
+            let visible = is_visible(&rule.export_to, namespace, &client.namespace);
+            // A client sees all rules of its own namespace; of others what they export to it.
+            if host != chosen || !(visible || namespace == client.namespace) {
+                continue;
+            }
+            any = true;
+            check(resource, rule)?;
+            for subset in &rule.subsets {
+                if !subsets.iter().any(|it| it.name == subset.name) {
+                    subsets.push(subset.clone());
+                }
+            }
+        }
+        if any {
+            return Ok(subsets);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn rule(resource: &Resource) -> Option<(&Resource, &DestinationRule)> {
+    match &resource.spec {
+        Spec::DestinationRule(rule) => Some((resource, rule)),
+        _ => None,
+    }
+}
+
+/// Refuses traffic policies and selectors.
+fn check(resource: &Resource, rule: &DestinationRule) -> Result<()> {
+    let mut rest = rule.clone();
+    rest.host.clear();
+    rest.subsets.clear();
+    rest.export_to.clear();
+    let plain = rule.subsets.iter().all(|it| it.traffic_policy.is_none());
+    match rest == DestinationRule::default() && plain {
+        true => Ok(()),
+        false => Err(format!("{}: a traffic policy or a selector", resource.id())),
+    }
+}

@@ -1,0 +1,279 @@
+//! Istio's resources as the configuration Istio gives the Envoy of a sidecar.
+//!
+//! A second reading of the same resources, written from Istio's behaviour and
+//! not from the library: only the types YAML is read into are shared. Each rule
+//! says in words which behaviour it stands for. What is not translated yet is
+//! refused, never left out, so a case cannot pass because a field was lost.
+
+mod clusters;
+mod hosts;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tower_mesh::api::{Resource, Resources, ServiceEntry, Spec, VirtualService};
+
+pub(crate) use hosts::Service;
+
+/// The name of the route configuration, and of the listener's statistics.
+pub(crate) const ROUTES: &str = "outbound";
+
+/// Whose sidecar it is, and at which of its listeners requests arrive.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) namespace: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) port: u16,
+    /// Whether hosts nobody declares are refused; where they are let through,
+    /// the original destination decides, which a comparison does not have.
+    pub(crate) registry_only: bool,
+}
+
+/// A route configuration, the clusters it may name, and how many endpoints each has.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    pub(crate) routes: Value,
+    pub(crate) clusters: Vec<Value>,
+    pub(crate) endpoints: BTreeMap<String, usize>,
+}
+
+/// What could not be translated, naming the resource.
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+/// Translates all resources for one client.
+pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Translation> {
+    let registry = registry(resources, client)?;
+    let (clusters, endpoints) = clusters::clusters(resources, &registry, client)?;
+    let mut virtual_hosts = virtual_hosts(resources, &registry, client)?;
+    if client.registry_only {
+        virtual_hosts.push(black_hole());
+    }
+    let routes = json!({
+        "name": ROUTES,
+        // Sidecar, route configuration: the port in Host does not take part in choosing a virtual host.
+        "ignore_port_in_host_matching": true,
+        // Route configuration: destinations that do not exist are allowed, and answer 503 NC.
+        "validate_clusters": false,
+        // Route configuration: direct responses of up to 1 MiB.
+        "max_direct_response_body_size_bytes": 1 << 20,
+        "virtual_hosts": virtual_hosts,
+    });
+    Ok(Translation {
+        routes,
+        clusters,
+        endpoints,
+    })
+}
+
+/// Outbound traffic policy REGISTRY_ONLY: an unknown host is answered 502 by the route `block_all`.
+fn black_hole() -> Value {
+    json!({
+        "name": "block_all",
+        "domains": ["*"],
+        "include_request_attempt_count": true,
+        "routes": [{
+            "name": "block_all",
+            "match": {"prefix": "/"},
+            "direct_response": {"status": 502},
+        }],
+    })
+}
+
+/// `exportTo`: `.` is the resource's own namespace, `*` all, nothing means all; else namespaces by name.
+fn is_visible(export_to: &[String], namespace: &str, client: &str) -> bool {
+    let visible = |to: &String| match to.as_str() {
+        "*" => true,
+        "." => namespace == client,
+        named => named == client,
+    };
+    export_to.is_empty() || export_to.iter().any(visible)
+}
+
+fn registry(resources: &Resources, client: &Client) -> Result<Vec<Service>> {
+    let mut registry: Vec<Service> = Vec::new();
+    for resource in resources.iter() {
+        match &resource.spec {
+            Spec::ServiceEntry(entry) => {
+                let namespace = resource.metadata.namespace_or_default();
+                if is_visible(&entry.export_to, namespace, &client.namespace) {
+                    let services = services(resource, entry)?;
+                    registry.extend(services);
+                }
+            }
+            Spec::VirtualService(_) | Spec::DestinationRule(_) => {}
+            _ => return Err(format!("{}: this kind is not translated", resource.id())),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    match registry.iter().find(|service| !seen.insert(&service.host)) {
+        Some(twice) => Err(format!("{}: two declarations of a host", twice.host)),
+        None => Ok(registry),
+    }
+}
+
+/// Registry: one service for every host of a ServiceEntry, with its ports, addresses and endpoints.
+fn services(resource: &Resource, entry: &ServiceEntry) -> Result<Vec<Service>> {
+    let mut rest = entry.clone();
+    rest.hosts.clear();
+    rest.ports.clear();
+    rest.endpoints.clear();
+    rest.addresses.clear();
+    rest.export_to.clear();
+    rest.resolution = tower_mesh::api::Resolution::default();
+    rest.location = tower_mesh::api::Location::default();
+    let is_static = entry.resolution == tower_mesh::api::Resolution::Static;
+    if rest != ServiceEntry::default() || !is_static {
+        return Err(format!("{}: more than STATIC hosts", resource.id()));
+    }
+    let service = |host: &String| Service {
+        host: host.to_ascii_lowercase(),
+        namespace: resource.metadata.namespace_or_default().to_owned(),
+        ports: entry.ports.clone(),
+        addresses: entry.addresses.clone(),
+        endpoints: entry.endpoints.clone(),
+    };
+    Ok(entry.hosts.iter().map(service).collect())
+}
+
+/// The VirtualServices a client's sidecar sees, in the order in which they may claim hosts.
+///
+/// Visibility and order: first those private to the client's namespace, then those
+/// exported to it by name, then the public ones; within each the oldest first.
+fn visible<'r>(
+    resources: &'r Resources,
+    client: &Client,
+) -> Result<Vec<(&'r Resource, &'r VirtualService)>> {
+    let mut found = Vec::new();
+    for resource in resources.iter() {
+        let Spec::VirtualService(rules) = &resource.spec else {
+            continue;
+        };
+        if resource.metadata.creation_timestamp.is_some() {
+            return Err(format!("{}: creationTimestamp", resource.id()));
+        }
+        let namespace = resource.metadata.namespace_or_default();
+        // A VirtualService without hosts is a delegate; without gateways it is for the mesh.
+        let mesh = rules.gateways.is_empty() || rules.gateways.iter().any(|it| it == "mesh");
+        let ours = is_visible(&rules.export_to, namespace, &client.namespace);
+        if mesh && ours && !rules.hosts.is_empty() {
+            let scope = match rules.export_to.as_slice() {
+                [] => 2,
+                to if to.iter().any(|it| it == "*") => 2,
+                to if to.iter().any(|it| it == ".") => 0,
+                _ => 1,
+            };
+            found.push((scope, resource, &**rules));
+        }
+    }
+    found.sort_by_key(|(scope, ..)| *scope);
+    let without_scope = |(_, resource, rules)| (resource, rules);
+    Ok(found.into_iter().map(without_scope).collect())
+}
+
+/// A VirtualService compiled for the listener: what it claims and the routes it brings.
+struct Claim<'s> {
+    /// Hosts outside the registry, in lower case.
+    hosts: Vec<String>,
+    services: Vec<&'s Service>,
+    routes: Vec<Value>,
+}
+
+/// Sidecar outbound virtual hosts of one port: who owns which host.
+fn virtual_hosts(
+    resources: &Resources,
+    registry: &[Service],
+    client: &Client,
+) -> Result<Vec<Value>> {
+    // Only services with the port that was dialled take part.
+    let on_port = |service: &&Service| service.port(client.port).is_some();
+    let services: Vec<&Service> = registry.iter().filter(on_port).collect();
+    let virtual_services = visible(resources, client)?;
+    let owners = hosts::owners(&virtual_services, &services);
+
+    let mut claims = Vec::new();
+    for (number, &(resource, rules)) in virtual_services.iter().enumerate() {
+        let named = hosts::completed(resource, &rules.hosts);
+        // Other ports than 80: a VirtualService that matches no service of the port is left out.
+        if client.port != 80 && !hosts::any_service(&named, &services) {
+            continue;
+        }
+        let routes = routes::routes(resource, rules, client)?;
+        // Nothing remains for this client: the VirtualService is skipped as if absent.
+        if routes.is_empty() {
+            continue;
+        }
+        let (outside, mut inside) = hosts::separate(number, &named, &services, &owners);
+        inside.retain(|service| service.is_http(client.port));
+        // Hosts outside the registry are installed on port 80, or beside registry services.
+        if inside.is_empty() && client.port != 80 {
+            continue;
+        }
+        claims.push(Claim {
+            hosts: outside,
+            services: inside,
+            routes,
+        });
+    }
+
+    // Services nobody claimed get their default route.
+    let claimed: BTreeSet<&str> = claims
+        .iter()
+        .flat_map(|claim| claim.services.iter().map(|service| service.host.as_str()))
+        .collect();
+    let mut defaults = Vec::new();
+    for service in &services {
+        if service.is_http(client.port) && !claimed.contains(service.host.as_str()) {
+            defaults.push(Claim {
+                hosts: Vec::new(),
+                services: vec![service],
+                routes: vec![routes::default_route(service, client)],
+            });
+        }
+    }
+    claims.extend(defaults);
+    Ok(assemble(&claims, client))
+}
+
+/// Virtual host domains: every name once, and the first to claim it keeps it.
+fn assemble(claims: &[Claim<'_>], client: &Client) -> Vec<Value> {
+    let all_services = claims.iter().flat_map(|claim| &claim.services);
+    let full_names: BTreeSet<&str> = all_services.map(|it| it.host.as_str()).collect();
+    let mut names = BTreeSet::new();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut virtual_hosts = Vec::new();
+    for claim in claims {
+        let outside = claim.hosts.iter().map(|host| (host, None));
+        let inside = claim.services.iter().map(|it| (&it.host, Some(*it)));
+        for (host, service) in outside.chain(inside) {
+            // A host of that name exists already: the later VirtualService loses it whole.
+            if !names.insert(host.clone()) {
+                continue;
+            }
+            let (own, aliases) = match service {
+                None => (vec![host.clone()], Vec::new()),
+                Some(service) => hosts::domains(service, &client.namespace),
+            };
+            // A short alias never takes a name that is some service's full name.
+            let aliases = aliases.into_iter();
+            let aliases = aliases.filter(|alias| !full_names.contains(alias.as_str()));
+            let domains = own.into_iter().chain(aliases);
+            let domains: Vec<String> = domains
+                .filter(|domain| taken.insert(domain.to_ascii_lowercase()))
+                .collect();
+            if domains.is_empty() {
+                continue;
+            }
+            virtual_hosts.push(json!({
+                "name": format!("{host}:{}", client.port),
+                "domains": domains,
+                // Virtual host: x-envoy-attempt-count goes to the endpoint.
+                "include_request_attempt_count": true,
+                "routes": claim.routes,
+            }));
+        }
+    }
+    virtual_hosts
+}
