@@ -10,8 +10,6 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::reply::FromLocalReply;
-
 /// Any error, as tower and hyper pass it around.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -80,12 +78,6 @@ impl<T: Into<Bytes>> From<T> for Body {
             true => Self::empty(),
             false => Self(Kind::Full(bytes)),
         }
-    }
-}
-
-impl FromLocalReply for Body {
-    fn from_local_reply(text: Bytes) -> Self {
-        text.into()
     }
 }
 

@@ -95,6 +95,15 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     ))
 }
 
+/// Why Istio refuses a duration that was read, in most of its fields.
+pub(crate) fn refusal(duration: Duration) -> Option<&'static str> {
+    if duration < Duration::from_millis(1) {
+        return Some("duration must be greater than 1ms");
+    }
+    let whole = duration.subsec_nanos().is_multiple_of(1_000_000);
+    (!whole).then_some("only durations to ms precision are supported")
+}
+
 fn digits(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit())

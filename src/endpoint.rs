@@ -63,6 +63,23 @@ impl Endpoint {
         self
     }
 
+    /// Whether its name stands for many, one of which a request has to name.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(&self.address, Address::Name(name, _) if name.starts_with('*'))
+    }
+
+    /// The same endpoint; where its name is a wildcard, the host of the request stands for it.
+    pub(crate) fn named_by(&self, host: &str) -> Self {
+        let mut named = self.clone();
+        if let Address::Name(name, port) = &self.address
+            && name.starts_with('*')
+        {
+            named.address =
+                Address::new(host.trim_matches(['[', ']']).trim_end_matches('.'), *port);
+        }
+        named
+    }
+
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> &Address {

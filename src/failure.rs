@@ -1,13 +1,7 @@
 //! Why a transport did not bring a response, in the words retries and flags are decided by.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::io;
-
-use http::StatusCode;
-
-use crate::context::ResponseFlags;
-use crate::reply::LocalReply;
 
 /// What kept an endpoint from answering.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,7 +44,7 @@ impl ClassifyFailure for io::Error {
     }
 }
 
-impl ClassifyFailure for crate::body::BoxError {
+impl ClassifyFailure for Box<dyn Error + Send + Sync> {
     fn classify(&self) -> Failure {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&**self);
         while let Some(error) = cause {
@@ -97,6 +91,10 @@ impl ClassifyFailure for hyper_util::client::legacy::Error {
                 if error.is_parse() {
                     return Failure::Protocol;
                 }
+                // The kept connection was found closed before a byte of the request was written.
+                if error.is_canceled() {
+                    return Failure::Connect("connection closed before it was used".to_owned());
+                }
                 if error.is_incomplete_message() {
                     return Failure::Terminated;
                 }
@@ -117,59 +115,5 @@ impl ClassifyFailure for hyper_util::client::legacy::Error {
             (true, None) => Failure::Connect(self.to_string()),
             (false, _) => Failure::Terminated,
         }
-    }
-}
-
-impl Failure {
-    /// The answer a client gets for it, as Envoy words it.
-    #[must_use]
-    pub fn reply(&self) -> LocalReply {
-        let (status, flags, reason) = match self {
-            Self::Connect(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
-                "remote connection failure",
-            ),
-            Self::ConnectTimeout => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
-                "connection timeout",
-            ),
-            Self::Terminated => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
-                "connection termination",
-            ),
-            Self::Reset | Self::RefusedStream => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_REMOTE_RESET,
-                "remote reset",
-            ),
-            Self::Protocol => (
-                StatusCode::BAD_GATEWAY,
-                ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
-                "protocol error",
-            ),
-            Self::LocalReset => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::LOCAL_RESET,
-                "local reset",
-            ),
-        };
-        let detail = match self {
-            Self::Connect(why) => {
-                let why = why.replace(char::is_whitespace, "_");
-                format!("remote_connection_failure|delayed_connect_error:_{why}")
-            }
-            _ => reason.replace(' ', "_"),
-        };
-        let body = format!(
-            "upstream connect error or disconnect/reset before headers. reset reason: {reason}"
-        );
-        LocalReply::new(status, flags)
-            .body(body)
-            .details(Cow::Owned(format!(
-                "upstream_reset_before_response_started{{{detail}}}"
-            )))
     }
 }

@@ -64,14 +64,17 @@ pub fn more_specific(a: &str, b: &str) -> Ordering {
 /// when it looks for a virtual host. Brackets keep an IPv6 address together.
 #[must_use]
 pub fn without_port(authority: &str) -> Cow<'_, str> {
-    let host = match (authority.strip_prefix('['), authority.rfind(':')) {
-        (Some(rest), _) => match rest.find(']') {
-            Some(end) => authority.get(..end + 2).unwrap_or(authority),
-            None => authority,
-        },
-        (None, Some(colon)) => authority.get(..colon).unwrap_or(authority),
-        (None, None) => authority,
+    let bytes = authority.as_bytes();
+    let end = match bytes.first() {
+        Some(b'[') => bytes
+            .iter()
+            .position(|byte| *byte == b']')
+            .map(|end| end + 1),
+        _ => bytes.iter().rposition(|byte| *byte == b':'),
     };
+    let host = end
+        .and_then(|end| authority.get(..end))
+        .unwrap_or(authority);
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())
     } else {

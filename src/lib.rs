@@ -1,8 +1,9 @@
 //! Istio's traffic management as [tower] services, inside your own process.
 //!
-//! For the same YAML and the same request the answer is the sidecar's: the same
-//! route, the same destinations, the same status and body where nothing could be
-//! reached. There is no sidecar, though: the rules run in the application.
+//! For the same YAML and the same request the answer is meant to be the sidecar's:
+//! the same route, the same destinations, the same status and body where nothing
+//! could be reached. It is compared with a real Envoy 1.40, and where it differs
+//! ARCHITECTURE.md says so. There is no sidecar: the rules run in the application.
 //!
 //! ```
 //! # #[cfg(all(feature = "yaml", feature = "client"))]
@@ -29,6 +30,15 @@
 //! | `http[].match` | [`match_request`] |
 //! | `StringMatch` | [`string_match`] |
 //! | `http[].route`: the weighted split | [`route`] |
+//! | `http[].redirect` | [`redirect`] |
+//! | `http[].directResponse` | [`direct_response`] |
+//! | `http[].corsPolicy` | [`cors_policy`] |
+//! | `http[].fault` | [`fault`] |
+//! | `http[].retries` | [`retries`] |
+//! | `http[].timeout` | [`timeout`] |
+//! | `Percent` | [`percent`] |
+//! | `http[].rewrite` | [`rewrite`] |
+//! | `http[].headers`, `http[].route[].headers` | [`headers`] |
 //! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
 //! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
 //! | `MeshConfig.pathNormalization` | [`path`] |
@@ -60,21 +70,35 @@ pub mod context;
 pub mod endpoint;
 pub mod host;
 pub mod path;
+pub mod percent;
 pub mod rt;
 pub mod source;
 
 // First floor: what all rooms share.
+pub mod failure;
 pub mod reply;
+pub mod request_url;
 pub mod string_match;
 
 pub mod body;
-pub mod failure;
+pub mod request_body;
+pub mod select;
+
+pub mod answer;
 
 // Second floor: one room for each Istio concept. Rooms never import rooms.
+pub mod cors_policy;
+pub mod direct_response;
+pub mod fault;
+pub mod headers;
 pub mod load_balancer;
 pub mod match_request;
+pub mod redirect;
+pub mod retries;
+pub mod rewrite;
 pub mod route;
 pub mod service_entry;
+pub mod timeout;
 
 // Third floor: the way out.
 pub mod transport;

@@ -11,6 +11,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::context::ResponseFlags;
+use crate::failure::Failure;
 
 /// A local answer: what is said to the client, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,17 +25,23 @@ pub struct LocalReply {
     pub body: Cow<'static, str>,
     /// Envoy's `%RESPONSE_CODE_DETAILS%`.
     pub details: Cow<'static, str>,
+    /// What kept the upstream from answering, where one was asked.
+    pub failure: Option<Failure>,
+    /// The gRPC status a gRPC request is answered with, where `status` does not say it.
+    pub grpc_status: Option<u16>,
 }
 
 /// A body that can be made from the text of a local answer.
+///
+/// Every body that is `From<Bytes>` is one: `Full<Bytes>`, this crate's own, axum's and reqwest's.
 pub trait FromLocalReply {
     /// The body that says `text`; `Bytes::new()` is the empty body.
     fn from_local_reply(text: Bytes) -> Self;
 }
 
-impl FromLocalReply for http_body_util::Full<Bytes> {
+impl<B: From<Bytes>> FromLocalReply for B {
     fn from_local_reply(text: Bytes) -> Self {
-        Self::new(text)
+        text.into()
     }
 }
 
@@ -47,6 +54,8 @@ impl LocalReply {
             flags,
             body: Cow::Borrowed(""),
             details: Cow::Borrowed(""),
+            failure: None,
+            grpc_status: None,
         }
     }
 
@@ -64,6 +73,26 @@ impl LocalReply {
         self
     }
 
+    /// Whether it says that something failed, rather than what a rule asks for.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        let by_rule = ResponseFlags::FAULT_INJECTED.union(ResponseFlags::DELAY_INJECTED);
+        !self.flags.is_empty() && !self.flags.intersects(by_rule)
+    }
+
+    /// Whether it was given after the request had been handed to an upstream.
+    #[must_use]
+    pub fn took_the_request(&self) -> bool {
+        let late = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
+        self.failure.is_some() || self.flags.contains(late)
+    }
+
+    /// The reply a response was made from; nothing for an upstream's response.
+    #[must_use]
+    pub fn of<B>(response: &Response<B>) -> Option<&Self> {
+        response.extensions().get()
+    }
+
     /// The response to an HTTP request, or to a gRPC request if `grpc`.
     ///
     /// A gRPC request is answered with trailers only: status 200, the reason in
@@ -79,8 +108,9 @@ impl LocalReply {
         if grpc {
             status = StatusCode::OK;
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert(GRPC_STATUS, grpc_status(self.status).into());
-            if let Ok(message) = HeaderValue::try_from(percent_encode(&self.body))
+            let code = self.grpc_status.unwrap_or(grpc_status(self.status));
+            headers.insert(GRPC_STATUS, code.into());
+            if let Ok(message) = HeaderValue::try_from(percent_encode(self.body.as_bytes()))
                 && !self.body.is_empty()
             {
                 headers.insert(GRPC_MESSAGE, message);
@@ -88,9 +118,9 @@ impl LocalReply {
         } else if !self.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             headers.insert(CONTENT_LENGTH, self.body.len().into());
-            text = match self.body {
+            text = match &self.body {
                 Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
-                Cow::Owned(text) => Bytes::from(text),
+                Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
             };
         }
         if self.flags.contains(ResponseFlags::UPSTREAM_OVERFLOW) {
@@ -101,7 +131,68 @@ impl LocalReply {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response.extensions_mut().insert(self.flags);
+        response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl LocalReply {
+    /// The answer for an upstream that did not answer; `retried` if it was asked more than once.
+    #[must_use]
+    pub fn for_failure(failure: Failure, retried: bool) -> Self {
+        let (status, flags, reason) = match &failure {
+            Failure::Connect(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+                "remote connection failure",
+            ),
+            Failure::ConnectTimeout => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+                "connection timeout",
+            ),
+            Failure::Terminated => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+                "connection termination",
+            ),
+            Failure::Reset | Failure::RefusedStream => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ResponseFlags::UPSTREAM_REMOTE_RESET,
+                "remote reset",
+            ),
+            Failure::Protocol => (
+                StatusCode::BAD_GATEWAY,
+                ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
+                "protocol error",
+            ),
+            Failure::LocalReset => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ResponseFlags::LOCAL_RESET,
+                "local reset",
+            ),
+        };
+        let detail = match &failure {
+            Failure::Connect(why) => {
+                let why = why.replace(char::is_whitespace, "_");
+                format!("remote_connection_failure|delayed_connect_error:_{why}")
+            }
+            _ => reason.replace(' ', "_"),
+        };
+        let again = if retried {
+            "retried and the latest "
+        } else {
+            ""
+        };
+        let body = format!(
+            "upstream connect error or disconnect/reset before headers. \
+             {again}reset reason: {reason}"
+        );
+        let mut reply = Self::new(status, flags).body(body).details(format!(
+            "upstream_reset_before_response_started{{{detail}}}"
+        ));
+        reply.failure = Some(failure);
+        reply
     }
 }
 
@@ -126,11 +217,12 @@ const fn grpc_status(status: StatusCode) -> u16 {
     }
 }
 
-fn percent_encode(text: &str) -> String {
+/// The form text has in `grpc-message`; like Envoy it spares nothing from `~` on.
+pub(crate) fn percent_encode(text: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
-            b'%' | 0..=0x1f | 0x7f.. => {
+            b'%' | 0..=0x1f | b'~'.. => {
                 // Writing to a String cannot fail.
                 let _ = write!(encoded, "%{byte:02X}");
             }
@@ -180,9 +272,20 @@ mod tests {
             r#"200 NR Some("application/grpc") Some("12") None b"""#
         );
         assert_eq!(
-            print(true, StatusCode::SERVICE_UNAVAILABLE, "50% é").await,
-            r#"200 NR Some("application/grpc") Some("14") Some("50%25 %C3%A9") b"""#
+            print(true, StatusCode::SERVICE_UNAVAILABLE, "~50% é").await,
+            r#"200 NR Some("application/grpc") Some("14") Some("%7E50%25 %C3%A9") b"""#
         );
+    }
+
+    #[test]
+    fn a_grpc_status_of_its_own_is_for_grpc_requests_only() {
+        let mut reply = LocalReply::new(StatusCode::OK, ResponseFlags::FAULT_INJECTED).body("no");
+        reply.grpc_status = Some(5);
+        let to_grpc: Response<Full<Bytes>> = reply.clone().into_response(true);
+        assert_eq!(to_grpc.headers()["grpc-status"], "5");
+        let to_http: Response<Full<Bytes>> = reply.into_response(false);
+        assert_eq!(to_http.status(), StatusCode::OK);
+        assert!(!to_http.headers().contains_key("grpc-status"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use http::Request;
 use http_body_util::{BodyExt as _, Empty};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tower_mesh::context::ResponseFlags;
 use tower_mesh::mesh::Mesh;
 
 use crate::rules;
@@ -245,7 +246,7 @@ async fn send(mesh: &Mesh, request: http::request::Builder) -> Option<Answer> {
     match mesh.client().send(request).await {
         Ok(response) => {
             let status = response.status().as_u16();
-            let flags = response.body().info().flags().to_string();
+            let flags = ResponseFlags::of(&response).to_string();
             response.into_body().collect().await.ok()?;
             Some((status, flags))
         }

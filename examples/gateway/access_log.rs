@@ -14,7 +14,9 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use tower_mesh::context::ResponseFlags;
 use tower_mesh::mesh::{ResponseBody, StreamInfo};
+use tower_mesh::reply::LocalReply;
 
 /// Where entries go; clones write to the same place.
 #[derive(Clone)]
@@ -60,7 +62,11 @@ impl AccessLog {
         let path_is_given = given.is_some();
         let target = || uri.path_and_query().map(|it| it.as_str().to_owned());
         put("path", json!(given.or_else(target)));
-        put("protocol", json!(format!("{:?}", request.version())));
+        let protocol = match request.version() {
+            http::Version::HTTP_2 => "HTTP/2".to_owned(),
+            version => format!("{version:?}"),
+        };
+        put("protocol", json!(protocol));
         put("user_agent", json!(header(headers, "user-agent")));
         put("x_forwarded_for", json!(header(headers, "x-forwarded-for")));
         let entry = Entry {
@@ -93,7 +99,7 @@ pub(crate) struct Entry {
     start_time: SystemTime,
     status: u16,
     /// Nothing until there is a response.
-    info: Option<StreamInfo>,
+    info: Option<(StreamInfo, ResponseFlags, String)>,
 }
 
 impl Entry {
@@ -103,7 +109,12 @@ impl Entry {
         response: Response<ResponseBody<B>>,
     ) -> Response<Logged<B>> {
         self.status = response.status().as_u16();
-        self.info = Some(response.body().info().clone());
+        let details = match LocalReply::of(&response) {
+            Some(reply) => reply.details.to_string(),
+            None => "via_upstream".to_owned(),
+        };
+        let flags = ResponseFlags::of(&response);
+        self.info = Some((response.body().info().clone(), flags, details));
         response.map(|body| Logged { body, entry: self })
     }
 }
@@ -111,13 +122,12 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let Some(out) = &self.log.out else { return };
-        let info = self.info.take();
-        let flags = match &info {
-            Some(info) => info.flags().to_string(),
-            // The client left before there was a response.
-            None => "DC".to_owned(),
+        // Without a response the client has left before there was one.
+        let left = || {
+            let flags = ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+            (StreamInfo::default(), flags, String::new())
         };
-        let info = info.unwrap_or_default();
+        let (info, flags, details) = self.info.take().unwrap_or_else(left);
         let text = |text: &str| match text {
             "" => Value::Null,
             text => json!(text),
@@ -131,8 +141,8 @@ impl Drop for Entry {
         put("bytes_sent", json!(self.sent));
         put("duration", json!(self.began.elapsed().as_millis() as u64));
         put("response_code", json!(self.status));
-        put("response_code_details", text(info.details()));
-        put("response_flags", json!(flags));
+        put("response_code_details", text(&details));
+        put("response_flags", json!(flags.to_string()));
         put("route_name", json!(info.route_name()));
         let start_time = humantime::format_rfc3339_millis(self.start_time);
         if let (Some(path), false) = (info.path(), self.path_is_given) {

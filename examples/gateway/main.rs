@@ -19,6 +19,7 @@ mod support;
 mod access_log;
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,7 +74,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     support::print_diagnostics(report.diagnostics());
     let log = AccessLog::open(arguments.access_log.as_deref())?;
     let listener = TcpListener::bind(arguments.listen).await?;
-    println!("listening on {}", listener.local_addr()?);
+    tell(&format!("listening on {}", listener.local_addr()?));
 
     tokio::spawn(reload(mesh.clone(), options, stamp));
     let forward = mesh.forward().port(arguments.port);
@@ -99,7 +100,8 @@ async fn serve(
                 continue;
             }
         };
-        stream.set_nodelay(true)?;
+        // A client that has left already is no reason to stop.
+        let _ = stream.set_nodelay(true);
         let (forward, log) = (forward.clone(), log.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (mut forward, log) = (forward.clone(), log.clone());
@@ -124,6 +126,11 @@ async fn serve(
     }
 }
 
+/// Prints a line; nobody reading it must not end what is under way.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 /// Applies the files anew whenever one of them has changed.
 async fn reload(mesh: Mesh, options: Options, mut known: Vec<(PathBuf, Option<SystemTime>, u64)>) {
     let mut ticks = tokio::time::interval(Duration::from_millis(250));
@@ -144,7 +151,7 @@ async fn reload(mesh: Mesh, options: Options, mut known: Vec<(PathBuf, Option<Sy
         match mesh.apply(&resources) {
             Ok(report) => {
                 support::print_diagnostics(report.diagnostics());
-                println!("reloaded");
+                tell("reloaded");
             }
             Err(found) => {
                 support::print_diagnostics(&found);

@@ -1,6 +1,7 @@
 //! What the example programs share: their common options, and how files become resources.
 #![allow(dead_code, reason = "each program takes what it needs")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -66,6 +67,12 @@ impl Options {
         let mut resources = Resources::new();
         for file in self.files()? {
             let text = std::fs::read_to_string(&file).map_err(|error| naming(&file, &error))?;
+            if text.trim().is_empty() {
+                // As a file is while it is being written.
+                let empty =
+                    std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is empty");
+                return Err(naming(&file, &empty));
+            }
             resources.append(Resources::from_yaml(&file.display().to_string(), &text));
         }
         Ok(resources)
@@ -102,6 +109,6 @@ fn naming(path: &Path, error: &std::io::Error) -> std::io::Error {
 pub(crate) fn print_diagnostics(found: &Diagnostics) {
     #[allow(clippy::print_stderr, reason = "a program talks to its user")]
     for diagnostic in found {
-        eprintln!("{diagnostic}");
+        let _ = writeln!(std::io::stderr(), "{diagnostic}");
     }
 }

@@ -21,6 +21,13 @@ macro_rules! flags {
 }
 
 flags! {
+    // Envoy prints flags in the order they were set: faults before what the router found.
+    /// `DI`: the request was delayed by fault injection.
+    DELAY_INJECTED = 8, "DI";
+    /// `FI`: the request was aborted by fault injection.
+    FAULT_INJECTED = 9, "FI";
+    /// `URX`: the last retry failed too.
+    UPSTREAM_RETRY_LIMIT_EXCEEDED = 11, "URX";
     /// `UH`: no healthy host in the destination.
     NO_HEALTHY_UPSTREAM = 0, "UH";
     /// `UT`: the upstream took longer than the route allows.
@@ -37,14 +44,8 @@ flags! {
     UPSTREAM_OVERFLOW = 6, "UO";
     /// `NR`: no route matched the request.
     NO_ROUTE_FOUND = 7, "NR";
-    /// `DI`: the request was delayed by fault injection.
-    DELAY_INJECTED = 8, "DI";
-    /// `FI`: the request was aborted by fault injection.
-    FAULT_INJECTED = 9, "FI";
     /// `DC`: the client left before the end.
     DOWNSTREAM_CONNECTION_TERMINATION = 10, "DC";
-    /// `URX`: the last retry failed too.
-    UPSTREAM_RETRY_LIMIT_EXCEEDED = 11, "URX";
     /// `DPE`: the client's request is not proper HTTP.
     DOWNSTREAM_PROTOCOL_ERROR = 12, "DPE";
     /// `UPE`: the upstream's answer is not proper HTTP.
@@ -65,10 +66,22 @@ impl ResponseFlags {
         response.extensions().get().copied().unwrap_or_default()
     }
 
+    /// Notes these flags on a response, beside those it has.
+    pub fn note<B>(self, response: &mut http::Response<B>) {
+        let all = Self::of(response).union(self);
+        response.extensions_mut().insert(all);
+    }
+
     /// Whether every flag of `other` is set here.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether any flag of `other` is set here.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether no flag is set.
@@ -110,6 +123,10 @@ mod tests {
         let print = |flags: ResponseFlags| flags.to_string();
         assert_eq!(print(ResponseFlags::NONE), "-");
         assert_eq!(print(ResponseFlags::NO_ROUTE_FOUND), "NR");
+        let failed = ResponseFlags::UPSTREAM_CONNECTION_FAILURE
+            .union(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED)
+            .union(ResponseFlags::DELAY_INJECTED);
+        assert_eq!(print(failed), "DI,URX,UF");
         let both = ResponseFlags::FAULT_INJECTED.union(ResponseFlags::DELAY_INJECTED);
         assert_eq!(print(both), "DI,FI");
     }

@@ -1,5 +1,9 @@
 //! What a response can tell about how it came to be, in Envoy's words.
 
 mod flags;
+mod matched_path;
+mod preflight;
 
 pub use flags::ResponseFlags;
+pub use matched_path::MatchedPath;
+pub use preflight::Preflight;

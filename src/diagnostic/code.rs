@@ -74,8 +74,16 @@ codes! {
     UnknownHost = "unknown-host", Warning;
     /// A destination port the host does not have: requests to it get 503 NC.
     UnknownPort = "unknown-port", Warning;
+    /// The client is to be a gateway that no resource declares: everything is 404.
+    UnknownGateway = "unknown-gateway", Warning;
     /// A rule that can never be reached.
     Unreachable = "unreachable", Warning;
+    /// A value that nothing ever equals.
+    NeverMatches = "never-matches", Warning;
+    /// A body so large that every copy of the configuration suffers.
+    LargeBody = "large-body", Warning;
+    /// A setting that is written down and, as written, never takes effect.
+    NeverFires = "never-fires", Warning;
 }
 
 impl fmt::Display for Code {

@@ -1,6 +1,6 @@
 //! Which virtual host a request's authority belongs to.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::host;
 
@@ -10,7 +10,8 @@ use crate::host;
 /// Case and port of what is looked up do not count; a trailing dot does.
 #[derive(Clone, Debug)]
 pub struct Hosts<T> {
-    exact: HashMap<Box<str>, T>,
+    // Only names of the configuration are in the table, so a fast hash is a safe one.
+    exact: FxHashMap<Box<str>, T>,
     /// Wildcards by their suffix, longest first.
     suffixes: Vec<(Box<str>, T)>,
     any: Option<T>,
@@ -24,7 +25,7 @@ pub struct SameHost;
 impl<T> Default for Hosts<T> {
     fn default() -> Self {
         Self {
-            exact: HashMap::new(),
+            exact: FxHashMap::default(),
             suffixes: Vec::new(),
             any: None,
         }
@@ -67,6 +68,10 @@ impl<T> Hosts<T> {
     /// What belongs to the host of `authority`.
     #[must_use]
     pub fn find(&self, authority: &str) -> Option<&T> {
+        // Most come in lower case and without a port, and need no second look.
+        if let Some(found) = self.exact.get(authority) {
+            return Some(found);
+        }
         let host = host::without_port(authority);
         if let Some(found) = self.exact.get(&*host) {
             return Some(found);

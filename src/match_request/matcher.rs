@@ -98,9 +98,9 @@ impl MatchRequest {
     #[must_use]
     pub fn is_catch_all(&self) -> bool {
         let path = match &self.path {
-            PathMatch::Prefix(prefix) => **prefix == *b"/",
+            PathMatch::Prefix(prefix) | PathMatch::PrefixFold(prefix) => **prefix == *b"/",
             PathMatch::Regex(regex) => regex.as_str() == ".*",
-            PathMatch::Exact(_) | PathMatch::ExactFold(_) | PathMatch::PrefixFold(_) => false,
+            PathMatch::Exact(_) | PathMatch::ExactFold(_) => false,
         };
         path && self.headers.is_empty() && self.query.is_empty()
     }

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
-
+use super::current::Current;
 use super::{Mesh, Shared};
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
@@ -125,7 +124,7 @@ impl MeshBuilder {
             return Err(found);
         }
         let shared = Shared {
-            plan: ArcSwap::from_pointee(plan),
+            plan: Current::new(plan),
             options: self.options,
             path_normalization: self.path_normalization,
             dice: self.dice,

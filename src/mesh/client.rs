@@ -7,9 +7,9 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::exchange::{Border, Exchange, ResponseFuture};
-use super::response_body::ResponseBody;
 use super::{Mesh, MeshError};
-use crate::body::{Body, BoxError};
+use crate::body::BoxError;
+use crate::plan::{Chain, ResponseBody};
 use crate::transport::Transport;
 
 /// A tower service that sends each request where the rules say.
@@ -22,31 +22,33 @@ use crate::transport::Transport;
 #[derive(Clone, Debug)]
 pub struct MeshClient<T> {
     mesh: Mesh,
-    transport: T,
+    chain: Chain<T>,
 }
 
 impl<T> MeshClient<T> {
-    pub(super) const fn new(mesh: Mesh, transport: T) -> Self {
-        Self { mesh, transport }
+    pub(super) fn new(mesh: Mesh, transport: T) -> Self
+    where
+        T: Clone,
+    {
+        let chain = Chain::new(transport, &mesh.shared.dice);
+        Self { mesh, chain }
     }
 
-    fn begin<B>(&self, request: Request<B>) -> ResponseFuture<T::Future>
+    fn begin<B>(&mut self, request: Request<B>) -> ResponseFuture<T, B>
     where
-        T: Transport,
+        T: Transport + Clone,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let border = Border::Client {
             port: port_of(&request),
         };
-        let request = request.map(Body::new);
-        ResponseFuture {
-            exchange: Exchange::begin(&self.mesh, &self.transport, border, request),
-        }
+        let exchange = Exchange::begin(&self.mesh, &mut self.chain, border, request);
+        ResponseFuture::new(exchange)
     }
 }
 
-impl<T: Transport> MeshClient<T> {
+impl<T: Transport + Clone> MeshClient<T> {
     /// Sends one request.
     ///
     /// # Errors
@@ -60,19 +62,19 @@ impl<T: Transport> MeshClient<T> {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.begin(request).await
+        self.clone().begin(request).await
     }
 }
 
 impl<T, B> Service<Request<B>> for MeshClient<T>
 where
-    T: Transport,
+    T: Transport + Clone,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<T::ResponseBody>>;
     type Error = MeshError;
-    type Future = ResponseFuture<T::Future>;
+    type Future = ResponseFuture<T, B>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), MeshError>> {
         Poll::Ready(Ok(()))

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::Response;
 
-use crate::body::BoxError;
 use crate::context::ResponseFlags;
 use crate::reply::{FromLocalReply, LocalReply};
 
@@ -15,8 +14,10 @@ use crate::reply::{FromLocalReply, LocalReply};
 #[derive(Clone, Debug)]
 pub struct MeshError {
     reply: Arc<LocalReply>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    source: Option<Cause>,
 }
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// The kinds of [`MeshError`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -30,6 +31,8 @@ pub enum ErrorKind {
     NoHealthyUpstream,
     /// The endpoint could not be connected to (503 UF).
     Connect,
+    /// The response took longer than the rules allow (504 UT).
+    Timeout,
     /// The connection ended, or the request was reset, before a response began (503 UC, UR, LR).
     Reset,
     /// What came back is not HTTP (502 UPE).
@@ -43,10 +46,10 @@ pub enum ErrorKind {
 }
 
 impl MeshError {
-    pub(super) fn new(reply: LocalReply, source: Option<BoxError>) -> Self {
+    pub(super) fn new(reply: LocalReply, source: Option<Cause>) -> Self {
         Self {
             reply: Arc::new(reply),
-            source: source.map(Arc::from),
+            source,
         }
     }
 
@@ -67,6 +70,8 @@ impl MeshError {
             ErrorKind::NoHealthyUpstream
         } else if flags.contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE) {
             ErrorKind::Connect
+        } else if flags.contains(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) {
+            ErrorKind::Timeout
         } else if resets.iter().any(|flag| flags.contains(*flag)) {
             ErrorKind::Reset
         } else if flags.contains(ResponseFlags::UPSTREAM_PROTOCOL_ERROR) {
@@ -106,6 +111,7 @@ impl fmt::Display for MeshError {
             flags,
             body,
             details,
+            ..
         } = &*self.reply;
         let text = match (&**body, &**details) {
             ("", "") => "no reason given",

@@ -1,43 +1,26 @@
-//! One request and its answer: decide, pick, send, and report.
+//! One request and its answer: prepare, decide, hand to the chain, and cross the border back.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Version};
-use http_body::Body as _;
 use pin_project::pin_project;
+use tokio::time::Instant;
+use tower_service::Service as _;
 
-use super::response_body::{ResponseBody, StreamInfo};
-use super::{Mesh, MeshError, hop, prepare};
-use crate::body::{Body, BoxError};
-use crate::context::ResponseFlags;
-use crate::endpoint::{Address, Endpoint, InFlight};
-use crate::failure::ClassifyFailure;
-use crate::host;
-use crate::load_balancer::least_request;
+use super::{Mesh, MeshError, codec, hop, prepare};
+use crate::body::BoxError;
+use crate::context::{Preflight, ResponseFlags};
 use crate::match_request::RequestHead;
-use crate::plan::Decision;
+use crate::plan::{Chain, ChainFuture, Decision, ResponseBody, Routed, StreamInfo, decide};
 use crate::reply::{LocalReply, is_grpc};
+use crate::request_body::RequestBody;
 use crate::transport::Transport;
-
-/// The answer to come: an upstream's, or one of our own.
-#[pin_project]
-#[derive(Debug)]
-pub(super) struct Exchange<F> {
-    #[pin]
-    call: Option<F>,
-    /// Ready from the start when there is no call.
-    reply: Option<LocalReply>,
-    info: StreamInfo,
-    in_flight: Option<InFlight>,
-    grpc: bool,
-    /// Whether the connection ends with a reply of our own, because the request was not read.
-    close: bool,
-}
 
 /// Which side of the mesh a request comes in on, and the port it is addressed to.
 #[derive(Clone, Copy, Debug)]
@@ -46,241 +29,304 @@ pub(super) enum Border {
     Proxy { port: u16 },
 }
 
-/// A reply of our own, and what to make of it.
-pub(super) struct Local {
-    reply: LocalReply,
+/// The answer to come.
+#[pin_project]
+pub(super) struct Exchange<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    #[pin]
+    call: Option<ChainFuture<T, B>>,
+    /// There from the start when there is no call.
+    reply: Option<Box<LocalReply>>,
     info: StreamInfo,
-    cause: Option<BoxError>,
     grpc: bool,
-    close: bool,
+    /// Whether there is a request body on a connection that cannot go on without reading it.
+    unread: bool,
+    /// Whether closing the connection is said in a header.
+    http1: bool,
 }
 
-/// How an exchange ended.
-pub(super) enum Outcome<B> {
-    Response(Response<B>, StreamInfo, InFlight),
-    Local(Local),
-}
-
-impl<F> Exchange<F> {
+impl<T, B> Exchange<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     /// Routes the request and begins to send it.
-    pub(super) fn begin<T>(
+    pub(super) fn begin(
         mesh: &Mesh,
-        transport: &T,
+        chain: &mut Chain<T>,
         border: Border,
-        request: Request<Body>,
-    ) -> Self
-    where
-        T: Transport<Future = F>,
-    {
-        let grpc = is_grpc(request.headers());
-        let unread = request.version() <= Version::HTTP_11 && !request.body().is_end_stream();
-        let mut exchange = Self {
-            call: None,
-            reply: None,
+        mut request: Request<B>,
+    ) -> Self {
+        let mut notes = Notes {
             info: StreamInfo::default(),
-            in_flight: None,
-            grpc,
-            close: unread,
+            grpc: is_grpc(request.headers()),
+            unread: request.version() <= Version::HTTP_11 && !request.body().is_end_stream(),
         };
-        match exchange.route(mesh, border, request) {
-            Ok((endpoint, request)) => {
-                exchange.in_flight = Some(endpoint.begin());
-                // From here on the request is read.
-                exchange.close = false;
-                exchange.call = Some(transport.send(&endpoint, request));
+        let http1 = request.version() <= Version::HTTP_11;
+        match notes.route(mesh, border, &mut request) {
+            Ok(routed) => {
+                notes.info.set_route(routed.clone());
+                // Written where it stays: futures are large, and each move is paid for.
+                Self {
+                    call: Some(chain.call(request.map(|body| RequestBody::new(body, routed)))),
+                    reply: None,
+                    info: notes.info,
+                    grpc: notes.grpc,
+                    unread: notes.unread,
+                    http1,
+                }
             }
-            Err(reply) => exchange.reply = Some(reply),
+            Err(reply) => Self {
+                call: None,
+                reply: Some(Box::new(reply)),
+                info: notes.info,
+                grpc: notes.grpc,
+                unread: notes.unread,
+                http1,
+            },
         }
-        exchange
     }
+}
 
-    fn route(
+/// What is noted of a request while it is routed.
+struct Notes {
+    info: StreamInfo,
+    grpc: bool,
+    /// Whether there is a request body on a connection that cannot go on without reading it.
+    unread: bool,
+}
+
+impl Notes {
+    fn route<B>(
         &mut self,
         mesh: &Mesh,
         border: Border,
-        mut request: Request<Body>,
-    ) -> Result<(Endpoint, Request<Body>), LocalReply> {
+        request: &mut Request<B>,
+    ) -> Result<Routed, LocalReply> {
         let (Border::Client { port } | Border::Proxy { port }) = border;
         let proxy = matches!(border, Border::Proxy { .. });
         if proxy {
-            hop::read_host(&mut request);
+            hop::read_host(request);
         }
-        let unread = std::mem::replace(&mut self.close, true);
-        prepare::authority(&request).ok_or_else(prepare::no_host)?;
-        prepare::normalize(&mut request, mesh.shared.path_normalization)?;
-        self.close = unread;
+        // What is no proper request ends its connection.
+        let unread = std::mem::replace(&mut self.unread, true);
+        if proxy {
+            codec::check(request)?;
+        }
+        if !prepare::has_authority(request) {
+            return Err(prepare::no_host());
+        }
+        prepare::normalize(request, mesh.shared.path_normalization)?;
+        self.unread = unread;
         if proxy {
             hop::receive(request.headers_mut(), &mesh.shared.dice);
-            self.info.request_id = request.headers().get(hop::REQUEST_ID).cloned();
-            self.info.path = request.uri().path_and_query().cloned();
+            // Two lines of a content type are one by now, and no gRPC's.
+            self.grpc = is_grpc(request.headers());
+            let id = request.headers().get(hop::REQUEST_ID).cloned();
+            self.info
+                .note_request(request.uri().path_and_query().cloned(), id);
         }
         let scheme = match border {
             Border::Client { .. } => request.uri().scheme_str().unwrap_or("http"),
-            Border::Proxy { .. } => hop::scheme(&request).ok_or_else(prepare::no_route)?,
+            Border::Proxy { .. } => hop::scheme(request).ok_or_else(prepare::no_route)?,
         };
-        let authority = prepare::authority(&request).ok_or_else(prepare::no_host)?;
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("/", PathAndQuery::as_str);
         let head = RequestHead::new(
             request.method().as_str(),
             scheme,
-            authority,
-            target,
+            prepare::authority(request).ok_or_else(prepare::no_host)?,
+            request
+                .uri()
+                .path_and_query()
+                .map_or("/", PathAndQuery::as_str),
             request.headers(),
         );
-        let plan = mesh.plan();
-        let endpoint = match plan.decide(port, &head, &mesh.shared.dice) {
-            Decision::Reply { route, reply } => {
-                self.info.route = Some(route.clone());
-                return Err(reply);
-            }
-            Decision::Passthrough => {
-                self.info.route = Some("allow_any".into());
-                self.info.cluster = Some("PassthroughCluster".into());
-                let host = host::without_port(authority);
-                let address = Address::new(host.trim_matches(['[', ']']), port);
-                Endpoint::new(address, Arc::default())
-            }
-            Decision::Forward { route, cluster } => {
-                self.info.route = Some(route.clone());
-                self.info.cluster = Some(cluster.name().clone());
-                self.info.attempts = 1;
-                let endpoints = cluster.endpoints();
-                let picked = least_request(endpoints, mesh.shared.dice.next_u64());
-                match picked.and_then(|picked| endpoints.get(picked)) {
-                    Some(endpoint) => endpoint.clone(),
-                    None => return Err(no_healthy_upstream()),
+        match decide(&mesh.plan(), port, &head, &mesh.shared.dice) {
+            Decision::Route(routed) => Ok(routed.through_proxy(proxy)),
+            Decision::Reply(reply, routed) => {
+                if let Some(routed) = routed {
+                    self.info.set_route(routed);
                 }
+                Err(reply)
             }
-        };
-        self.info.attempts = 1;
-        self.info.endpoint = Some(endpoint.address().clone());
-        hop::set_host(&mut request)?;
-        if proxy {
-            hop::send(&mut request, 1);
         }
-        Ok((endpoint, request))
     }
 }
 
-impl<F, B, E> Exchange<F>
+impl<T, B> Exchange<T, B>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: ClassifyFailure + Into<BoxError>,
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
-    pub(super) fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<B>> {
-        let mut this = self.project();
-        let ended = match this.call.as_mut().as_pin_mut() {
-            Some(call) => Some(ready!(call.poll(cx))),
-            None => None,
-        };
-        this.call.set(None);
-        let mut info = std::mem::take(this.info);
-        let (reply, cause) = match ended {
-            Some(Ok(response)) => {
-                info.details = "via_upstream".into();
-                // Set together with the call.
-                let Some(in_flight) = this.in_flight.take() else {
-                    unreachable!("an exchange is polled once it has ended")
-                };
-                return Poll::Ready(Outcome::Response(response, info, in_flight));
+    fn poll_response(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Response<ResponseBody<T::ResponseBody>>> {
+        let this = self.project();
+        let mut response = match this.call.as_pin_mut() {
+            Some(call) => {
+                let Ok(response) = ready!(call.poll(cx));
+                response
             }
-            Some(Err(error)) => (Some(error.classify().reply()), Some(error.into())),
-            None => (this.reply.take(), None),
+            None => {
+                let reply = this.reply.take().map(|reply| *reply);
+                let reply = reply.unwrap_or_else(prepare::no_route);
+                let mut response: Response<ResponseBody<_>> = reply.into_response(*this.grpc);
+                response.extensions_mut().insert(Refused);
+                response
+            }
         };
-        *this.in_flight = None;
-        let Some(reply) = reply else {
-            unreachable!("an exchange is polled once it has ended")
-        };
-        info.flags = reply.flags;
-        info.details = reply.details.clone();
-        Poll::Ready(Outcome::Local(Local {
-            reply,
-            info,
-            cause,
-            grpc: *this.grpc,
-            close: *this.close,
-        }))
+        let mut info = std::mem::take(this.info);
+        if !response.extensions().is_empty() && is_unsent(&response) {
+            info.note_unsent();
+        }
+        response.body_mut().info_mut().complete(info);
+        Poll::Ready(response)
     }
 }
 
-fn no_healthy_upstream() -> LocalReply {
-    let flags = ResponseFlags::NO_HEALTHY_UPSTREAM;
-    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, flags)
-        .body("no healthy upstream")
-        .details("no_healthy_upstream")
+/// Whether a response was given where the request had a destination and was kept from it.
+fn is_unsent<B>(response: &Response<B>) -> bool {
+    let aborted = |reply: &LocalReply| reply.flags.contains(ResponseFlags::FAULT_INJECTED);
+    response.extensions().get::<Preflight>().is_some()
+        || LocalReply::of(response).is_some_and(aborted)
 }
 
-fn upstream<B>(
-    response: Response<B>,
-    info: StreamInfo,
-    guard: InFlight,
-) -> Response<ResponseBody<B>> {
-    response.map(|body| ResponseBody::upstream(body, info, guard))
-}
+/// Marks a reply to a request that met no route.
+#[derive(Clone, Copy)]
+struct Refused;
 
-impl Local {
-    fn into_response<B>(self) -> Response<ResponseBody<B>> {
-        let response: Response<ResponseBody<B>> = self.reply.into_response(self.grpc);
-        response.map(|body| body.with_info(self.info))
+/// The reply a response was made from, where it says that something failed.
+fn failure<B>(response: &Response<B>) -> Option<LocalReply> {
+    let mut reply = LocalReply::of(response)?.clone();
+    let refused = response.extensions().get::<Refused>().is_some();
+    if !refused && !reply.is_failure() {
+        return None;
     }
+    // Layers further out may have added flags of theirs.
+    reply.flags = ResponseFlags::of(response);
+    Some(reply)
 }
 
 /// The future of a [`MeshClient`](super::MeshClient); dropping it cancels the request.
 #[pin_project]
-#[derive(Debug)]
-pub struct ResponseFuture<F> {
-    #[pin]
-    pub(super) exchange: Exchange<F>,
-}
-
-impl<F, B, E> Future for ResponseFuture<F>
+pub struct ResponseFuture<T, B>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: ClassifyFailure + Into<BoxError>,
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
-    type Output = Result<Response<ResponseBody<B>>, MeshError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.project().exchange.poll_outcome(cx)) {
-            Outcome::Response(response, info, guard) => Ok(upstream(response, info, guard)),
-            Outcome::Local(local) if local.grpc => Ok(local.into_response()),
-            Outcome::Local(local) => Err(MeshError::new(local.reply, local.cause)),
-        })
-    }
+    #[pin]
+    exchange: Exchange<T, B>,
 }
 
 /// The future of a [`Forward`](super::Forward); dropping it cancels the request.
 #[pin_project]
-#[derive(Debug)]
-pub struct ForwardFuture<F> {
+pub struct ForwardFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     #[pin]
-    pub(super) exchange: Exchange<F>,
-    pub(super) began: tokio::time::Instant,
+    exchange: Exchange<T, B>,
+    began: Instant,
 }
 
-impl<F, B, E> Future for ForwardFuture<F>
+impl<T, B> ResponseFuture<T, B>
 where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: ClassifyFailure + Into<BoxError>,
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
-    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+    pub(super) const fn new(exchange: Exchange<T, B>) -> Self {
+        Self { exchange }
+    }
+}
+
+impl<T, B> ForwardFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn new(exchange: Exchange<T, B>) -> Self {
+        let began = Instant::now();
+        Self { exchange, began }
+    }
+}
+
+impl<T, B> Future for ResponseFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<T::ResponseBody>>, MeshError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(Ok(match ready!(this.exchange.poll_outcome(cx)) {
-            Outcome::Response(mut response, info, guard) => {
-                hop::dress_upstream_response(response.headers_mut(), this.began.elapsed());
-                upstream(response, info, guard)
-            }
-            Outcome::Local(local) => {
-                let close = local.close;
-                let mut response = local.into_response();
-                hop::dress_response(response.headers_mut(), close);
-                response
-            }
-        }))
+        let grpc = this.exchange.grpc;
+        let response = ready!(this.exchange.poll_response(cx));
+        if grpc || response.extensions().is_empty() {
+            return Poll::Ready(Ok(response));
+        }
+        Poll::Ready(match failure(&response) {
+            Some(reply) => Err(MeshError::new(reply, response.body().cause())),
+            None => Ok(response),
+        })
+    }
+}
+
+impl<T, B> Future for ForwardFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (unread, http1) = (this.exchange.unread, this.exchange.http1);
+        let mut response = ready!(this.exchange.poll_response(cx));
+        // A reply of our own that nobody asked an upstream for has left the request unread.
+        // A bad request ends its connection, whoever calls it that short of the upstream.
+        let close = LocalReply::of(&response).map(|reply| {
+            let bad = http1 && reply.status == StatusCode::BAD_REQUEST;
+            bad || unread && !reply.took_the_request()
+        });
+        match close {
+            Some(close) => hop::dress_response(response.headers_mut(), close),
+            None => hop::dress_upstream_response(response.headers_mut(), this.began.elapsed()),
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl<T, B> fmt::Debug for ResponseFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl<T, B> fmt::Debug for ForwardFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardFuture").finish_non_exhaustive()
     }
 }

@@ -9,8 +9,8 @@ use tower_service::Service;
 
 use super::Mesh;
 use super::exchange::{Border, Exchange, ForwardFuture};
-use super::response_body::ResponseBody;
-use crate::body::{Body, BoxError};
+use crate::body::BoxError;
+use crate::plan::{Chain, ResponseBody};
 use crate::transport::Transport;
 
 /// A reverse proxy: behaves like a sidecar's outbound listener, or like a gateway's.
@@ -22,18 +22,18 @@ use crate::transport::Transport;
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     mesh: Mesh,
-    transport: T,
+    chain: Chain<T>,
     port: u16,
 }
 
 impl<T> Forward<T> {
-    pub(super) const fn new(mesh: Mesh, transport: T) -> Self {
+    pub(super) fn new(mesh: Mesh, transport: T) -> Self
+    where
+        T: Clone,
+    {
+        let chain = Chain::new(transport, &mesh.shared.dice);
         let port = 80;
-        Self {
-            mesh,
-            transport,
-            port,
-        }
+        Self { mesh, chain, port }
     }
 
     /// The port the requests were addressed to, which decides the rules they meet; 80 unless told.
@@ -46,24 +46,21 @@ impl<T> Forward<T> {
 
 impl<T, B> Service<Request<B>> for Forward<T>
 where
-    T: Transport,
+    T: Transport + Clone,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<T::ResponseBody>>;
     type Error = Infallible;
-    type Future = ForwardFuture<T::Future>;
+    type Future = ForwardFuture<T, B>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let request = request.map(Body::new);
         let border = Border::Proxy { port: self.port };
-        ForwardFuture {
-            began: tokio::time::Instant::now(),
-            exchange: Exchange::begin(&self.mesh, &self.transport, border, request),
-        }
+        let exchange = Exchange::begin(&self.mesh, &mut self.chain, border, request);
+        ForwardFuture::new(exchange)
     }
 }

@@ -3,23 +3,17 @@
 use std::time::Duration;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, SERVER, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, SERVER, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Uri};
-use http_body::Body as _;
+use http::{HeaderMap, Request};
 
-use super::prepare;
-use crate::body::Body;
-use crate::reply::LocalReply;
 use crate::rt::Rng;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
 /// Words to a proxy, which end at the first one whether it heeds them or not.
@@ -42,17 +36,22 @@ const CONTROL: [&str; 15] = [
 ];
 
 /// Headers whose lines Envoy joins with a comma when it reads them.
-const JOINED: [&str; 5] = [
+const JOINED: [&str; 8] = [
     "accept",
     "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
     "content-type",
+    "origin",
     "user-agent",
     "x-forwarded-for",
 ];
 
 /// Finds the request's host where HTTP says: an absolute target's authority, else `Host`.
-pub(super) fn read_host(request: &mut Request<Body>) {
-    if let Some(authority) = request.uri().authority().map(Authority::as_str)
+pub(super) fn read_host<B>(request: &mut Request<B>) {
+    // Who the user is does not belong to the host.
+    let authority = request.uri().authority().map(Authority::as_str);
+    if let Some(authority) = authority.map(|it| it.rsplit_once('@').map_or(it, |(_, host)| host))
         && let Ok(host) = HeaderValue::from_str(authority)
     {
         request.headers_mut().insert(HOST, host);
@@ -73,7 +72,10 @@ pub(super) fn receive(headers: &mut HeaderMap, dice: &Rng) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     // It is this hop that answers 100 Continue.
-    headers.remove(EXPECT);
+    let continues = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get(EXPECT).is_some_and(continues) {
+        headers.remove(EXPECT);
+    }
     for name in CONTROL {
         headers.remove(name);
     }
@@ -97,37 +99,6 @@ pub(super) fn scheme<B>(request: &Request<B>) -> Option<&'static str> {
         (_, scheme) if scheme.eq_ignore_ascii_case(b"https") => Some("https"),
         _ => Some("http"),
     }
-}
-
-/// What is done to a request once it is known where it goes.
-pub(super) fn send(request: &mut Request<Body>, attempt: u32) {
-    let bodiless = [
-        Method::GET,
-        Method::HEAD,
-        Method::DELETE,
-        Method::CONNECT,
-        Method::TRACE,
-    ];
-    let says_nothing = request.body().is_end_stream() && !bodiless.contains(request.method());
-    let headers = request.headers_mut();
-    headers.insert(ATTEMPT_COUNT, attempt.into());
-    if says_nothing {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-}
-
-/// Gives the request its `Host` header and its URI the origin form.
-pub(super) fn set_host(request: &mut Request<Body>) -> Result<(), LocalReply> {
-    if !request.headers().contains_key(HOST) {
-        let authority = prepare::authority(request).ok_or_else(prepare::no_host)?;
-        let host = HeaderValue::from_str(authority).map_err(|_| prepare::bad_request())?;
-        request.headers_mut().insert(HOST, host);
-    }
-    let mut uri = std::mem::take(request.uri_mut()).into_parts();
-    uri.scheme = None;
-    uri.authority = None;
-    *request.uri_mut() = Uri::from_parts(uri).map_err(|_| prepare::bad_request())?;
-    Ok(())
 }
 
 /// What is done to every response of a proxy; `close` ends the connection after it.
@@ -175,7 +146,10 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// The comma-separated words of all lines of a header.
-fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+pub(super) fn words<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(name).iter();
     lines
         .filter_map(|line| line.to_str().ok())

@@ -20,33 +20,33 @@
 
 mod builder;
 mod client;
+mod codec;
+mod current;
 mod error;
 mod exchange;
 mod forward;
 mod hop;
 mod prepare;
-mod response_body;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-
-use arc_swap::ArcSwap;
 
 pub use builder::{BuildError, MeshBuilder, Report};
 pub use client::MeshClient;
 pub use error::{ErrorKind, MeshError};
 pub use exchange::{ForwardFuture, ResponseFuture};
 pub use forward::Forward;
-pub use response_body::{ResponseBody, StreamInfo};
 
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
 use crate::path::PathNormalization;
-use crate::plan::{Options, Plan, compile};
+use crate::plan::{Options, PlanRef, compile};
+pub use crate::plan::{ResponseBody, StreamInfo};
 use crate::rt::Rng;
 #[cfg(feature = "client")]
 use crate::transport::HttpTransport;
 use crate::transport::PerEndpoint;
+use current::Current;
 
 /// The rules of a mesh, as one client of it sees them. Clones are one mesh.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ pub struct Mesh {
 }
 
 struct Shared {
-    plan: ArcSwap<Plan>,
+    plan: Current,
     options: Options,
     path_normalization: PathNormalization,
     dice: Rng,
@@ -88,12 +88,12 @@ impl Mesh {
             .applying
             .lock()
             .unwrap_or_else(|it| it.into_inner());
-        let before = self.shared.plan.load();
+        let before = self.plan();
         let (plan, found) = compile(resources, &self.shared.options, Some(&before));
         if found.has_errors() {
             return Err(found);
         }
-        self.shared.plan.store(Arc::new(plan));
+        self.shared.plan.replace(plan);
         Ok(Report::new(found))
     }
 
@@ -123,8 +123,8 @@ impl Mesh {
         Forward::new(self.clone(), PerEndpoint::new(service_for))
     }
 
-    fn plan(&self) -> Arc<Plan> {
-        self.shared.plan.load_full()
+    fn plan(&self) -> PlanRef {
+        self.shared.plan.get()
     }
 }
 

@@ -19,6 +19,11 @@ pub(super) fn authority<B>(request: &Request<B>) -> Option<&str> {
     }
 }
 
+/// Whether [`authority`] would find one.
+pub(super) fn has_authority<B>(request: &Request<B>) -> bool {
+    request.uri().authority().is_some() || request.headers().contains_key(HOST)
+}
+
 /// Brings the path into its normal form, in place.
 pub(super) fn normalize<B>(
     request: &mut Request<B>,

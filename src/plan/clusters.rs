@@ -48,6 +48,7 @@ pub(super) struct Clusters<'r> {
     registry: &'r Registry,
     rules: &'r DestinationRules<'r>,
     registry_only: bool,
+    gateway: bool,
     /// Endpoints of the plan before, whose counters go on counting.
     before: HashMap<(Arc<str>, Address), Endpoint>,
     known: HashMap<Key, u32>,
@@ -59,6 +60,7 @@ impl<'r> Clusters<'r> {
         registry: &'r Registry,
         rules: &'r DestinationRules<'r>,
         registry_only: bool,
+        gateway: bool,
         before: Option<&super::Plan>,
     ) -> Self {
         let clusters = before.into_iter().flat_map(|plan| &plan.clusters);
@@ -70,6 +72,7 @@ impl<'r> Clusters<'r> {
             registry,
             rules,
             registry_only,
+            gateway,
             before: before.collect(),
             known: HashMap::new(),
             list: Vec::new(),
@@ -80,8 +83,8 @@ impl<'r> Clusters<'r> {
         self.list
     }
 
-    /// The place of a destination; a port that is not written is the host's only one, or else the
-    /// one requests were addressed to.
+    /// The place of a destination; a port that is not written is the one requests were addressed
+    /// to, at a gateway the host's only one where it has one.
     pub(super) fn place(
         &mut self,
         host: &str,
@@ -95,7 +98,7 @@ impl<'r> Clusters<'r> {
             .map(|service| service.ports.as_slice());
         let port = match (port, ports) {
             (Some(port), _) => port,
-            (None, Some([only])) => only.number,
+            (None, Some([only])) if self.gateway => only.number,
             (None, _) => listener,
         };
         let key = Key {

@@ -1,11 +1,14 @@
 //! Resources in, one plan out, and everything there is to say about them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+
+use rustc_hash::FxHashMap;
 
 use super::clusters::Clusters;
 use super::destination_rules::DestinationRules;
-use super::virtual_services::{PortRoute, VirtualService, is_bound, visible};
-use super::{Plan, Route, Table, UnknownHosts, gateway_hosts, mesh_hosts, not_built};
+use super::route::{Policies, Route};
+use super::virtual_services::{VirtualService, is_bound, visible};
+use super::{Plan, Table, UnknownHosts, gateway_hosts, mesh_hosts, not_built};
 use crate::api::{Resource, Resources, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::service_entry::Registry;
@@ -34,13 +37,23 @@ pub(crate) fn compile(
     report_doubles(&list, &mut found);
     let registry = read_registry(&list, source, &mut found);
     let rules = DestinationRules::new(list.iter().copied(), &registry, source);
-    let mut clusters = Clusters::new(&registry, &rules, options.registry_only, before);
+    let gateway = source.gateway.is_some();
+    let mut clusters = Clusters::new(&registry, &rules, options.registry_only, gateway, before);
 
     let mut virtual_services = Vec::new();
     let mut taken: HashMap<String, &Resource> = HashMap::new();
     for (resource, written) in visible(&list, source) {
         let mut about = Diagnostics::default();
         let read = VirtualService::read(resource, written, source, &clusters, &mut about);
+        if written.hosts.is_empty() {
+            let message = "without hosts the rules are only for a delegate to take";
+            let at = At::Top.field("spec");
+            about.push(Diagnostic::new(
+                Code::Unreachable,
+                at.field("hosts"),
+                message,
+            ));
+        }
         if is_bound(resource, written, source) {
             if source.gateway.is_none() {
                 report_taken_hosts(resource, &read, &mut taken, &mut about);
@@ -57,7 +70,7 @@ pub(crate) fn compile(
         (None, false) => UnknownHosts::Passthrough,
     };
     if let Some(name) = &source.gateway {
-        fill_gateway(
+        let declared = fill_gateway(
             name,
             &list,
             &virtual_services,
@@ -65,28 +78,26 @@ pub(crate) fn compile(
             &mut clusters,
             &mut tables,
         );
-    } else {
-        let ports = registry.iter().flat_map(|service| &service.ports);
-        let ports: BTreeSet<u16> = ports.map(|port| port.number).chain([80]).collect();
-        for port in ports {
-            tables.open(port);
-            mesh_hosts::fill(
-                &mut tables,
-                port,
-                &virtual_services,
-                &registry,
-                source,
-                &mut clusters,
-            );
+        if !declared {
+            let message = format!("nothing declares the gateway {name}; every request gets 404");
+            found.push(Diagnostic::new(Code::UnknownGateway, At::Top, message));
         }
+    } else {
+        mesh_hosts::fill(
+            &mut tables,
+            &virtual_services,
+            &registry,
+            source,
+            &mut clusters,
+        );
     }
     let plan = Plan {
         tables: tables.by_port,
         elsewhere: Table::default(),
         routes: tables.routes,
         clusters: clusters.finish(),
-        nameless: "".into(),
-        refused: "block_all".into(),
+        allow_any: Route::unlisted("allow_any", Policies::istio_default()),
+        block_all: Route::unlisted("block_all", Policies::default()),
         unknown_hosts,
     };
     found.sort();
@@ -99,7 +110,7 @@ pub(crate) fn compile(
 /// The tables of a plan under construction.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    by_port: HashMap<u16, Table>,
+    by_port: FxHashMap<u16, Table>,
     routes: Vec<Route>,
 }
 
@@ -110,13 +121,9 @@ impl Tables {
     }
 
     /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
-    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<PortRoute>) {
+    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Route>) {
         let start = self.routes.len();
-        self.routes.extend(routes.into_iter().map(|it| Route {
-            rule: it.rule,
-            name: it.name,
-            action: it.action,
-        }));
+        self.routes.extend(routes);
         let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let range = place(start)..place(self.routes.len());
         let table = self.by_port.entry(port).or_default();
@@ -134,16 +141,13 @@ fn in_order(resources: &Resources) -> Vec<&Resource> {
         .iter()
         .all(|it| it.metadata.creation_timestamp.is_some())
     {
-        list.sort_by(|a, b| {
-            let key = |it: &Resource| {
-                let it = &it.metadata;
-                (
-                    it.creation_timestamp.clone(),
-                    it.name.clone(),
-                    it.namespace.clone(),
-                )
-            };
-            key(a).cmp(&key(b))
+        list.sort_by_cached_key(|it| {
+            let it = &it.metadata;
+            (
+                it.creation_timestamp.clone(),
+                it.name.clone(),
+                it.namespace.clone(),
+            )
         });
     }
     list
@@ -246,13 +250,15 @@ fn fill_gateway(
     source: &Source,
     clusters: &mut Clusters<'_>,
     tables: &mut Tables,
-) {
+) -> bool {
+    let mut declared = false;
     for resource in list {
         let Spec::Gateway(gateway) = &resource.spec else {
             continue;
         };
         let namespace = resource.metadata.namespace_or_default();
         if format!("{namespace}/{}", resource.metadata.name) == name {
+            declared = true;
             gateway_hosts::fill(
                 tables,
                 gateway,
@@ -263,4 +269,5 @@ fn fill_gateway(
             );
         }
     }
+    declared
 }

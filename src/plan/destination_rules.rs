@@ -35,7 +35,9 @@ impl<'r> DestinationRules<'r> {
             let selected = rule.workload_selector.as_ref().is_none_or(|selector| {
                 namespace == source.namespace && source.carries(&selector.match_labels)
             });
-            if !selected || !source.sees(namespace, &rule.export_to) {
+            // The client's own namespace is asked whatever its rules export.
+            let seen = namespace == source.namespace || source.sees(namespace, &rule.export_to);
+            if !selected || !seen {
                 continue;
             }
             let host = host::resolve_short_name(&rule.host, namespace, &source.cluster_domain);
@@ -66,12 +68,14 @@ impl<'r> DestinationRules<'r> {
         let mut asked = namespaces.into_iter().flatten();
         asked.find_map(|namespace| {
             let hosts = self.by_namespace.get(namespace)?;
-            let covers = |pattern: &&String| host::is_subset_of(host, pattern);
-            let best = hosts
-                .keys()
-                .filter(covers)
-                .min_by(|a, b| host::more_specific(a, b))?;
-            hosts.get(best).map(Vec::as_slice)
+            // The host itself, else the longest wildcard that covers it.
+            let starts = host.char_indices().skip(1).map(|(n, _)| n);
+            let mut wild = starts.chain([host.len()]).filter_map(|n| {
+                let suffix = host.get(n..)?;
+                hosts.get(&format!("*{suffix}"))
+            });
+            let best = hosts.get(host).or_else(|| wild.next())?;
+            Some(best.as_slice())
         })
     }
 }

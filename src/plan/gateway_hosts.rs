@@ -8,7 +8,8 @@ use indexmap::IndexMap;
 
 use super::clusters::Clusters;
 use super::compile::Tables;
-use super::virtual_services::{PortRoute, VirtualService};
+use super::route::Route;
+use super::virtual_services::VirtualService;
 use crate::api;
 use crate::host;
 use crate::service_entry::Protocol;
@@ -35,11 +36,15 @@ pub(super) fn fill(
         }
     }
     for (port, served) in ports {
-        let mut by_host: IndexMap<String, Vec<PortRoute>> = IndexMap::new();
+        let mut by_host: IndexMap<String, Vec<Route>> = IndexMap::new();
         for virtual_service in virtual_services {
             let names = names(&served, gateway_namespace, virtual_service);
             for name in names {
                 let routes = virtual_service.routes(port, source, clusters);
+                // As if absent: a wider host's rules may serve the name.
+                if routes.is_empty() {
+                    continue;
+                }
                 by_host.entry(name).or_default().extend(routes);
             }
         }

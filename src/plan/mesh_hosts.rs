@@ -5,141 +5,226 @@
 //! nothing declares get theirs on port 80, and on other ports only beside a
 //! declared host of the same VirtualService.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::clusters::Clusters;
 use super::compile::Tables;
-use super::virtual_services::{PortRoute, VirtualService};
+use super::route::{Choice, Policies, Route};
+use super::virtual_services::VirtualService;
 use crate::host;
-use crate::match_request::MatchRequest;
 use crate::route::Weights;
 use crate::service_entry::{Registry, RegistryService};
 use crate::source::Source;
 
-/// Fills the table of one port.
+/// Fills the tables of all ports: of each that a service has, and of 80.
 pub(super) fn fill(
     tables: &mut Tables,
-    port: u16,
     virtual_services: &[VirtualService<'_>],
     registry: &Registry,
     source: &Source,
     clusters: &mut Clusters<'_>,
 ) {
-    let on_port = |service: &&RegistryService| {
-        let port = service.port(port);
-        port.is_some_and(|port| port.protocol.is_http())
-    };
-    let services: Vec<&RegistryService> = registry.iter().filter(on_port).collect();
-    let wildcards = wildcard_owners(&services, virtual_services);
-    let concerned: Vec<(usize, &VirtualService<'_>, Vec<PortRoute>)> = virtual_services
-        .iter()
-        .enumerate()
-        .map(|(n, it)| (n, it, it.routes(port, source, clusters)))
-        .filter(|(.., routes)| !routes.is_empty())
-        .collect();
-    let owners = owners(&services, &concerned, &wildcards);
-
-    let mut claimed = HashSet::new();
-    for (n, virtual_service, routes) in concerned {
-        let owned: Vec<&RegistryService> = services
-            .iter()
-            .copied()
-            .filter(|service| owners.get(service.host.as_str()) == Some(&n))
-            .collect();
-        let attached = services.iter().any(|service| {
-            let covers = |name: &String| host::is_subset_of(&service.host, name);
-            virtual_service.hosts.iter().any(covers)
-        });
-        let mut domains: Vec<String> = Vec::new();
-        for service in &owned {
-            claimed.insert(service.host.as_str());
-            domains.extend(domains_of(service, source));
+    let names = Names::new(virtual_services);
+    let mut by_port: BTreeMap<u16, Vec<&RegistryService>> = BTreeMap::from([(80, Vec::new())]);
+    for service in registry.iter() {
+        for (n, port) in service.ports.iter().enumerate() {
+            // Of two ports with one number, the first is meant.
+            let mut before = service.ports.iter().take(n);
+            if before.all(|it| it.number != port.number) {
+                by_port.entry(port.number).or_default().push(service);
+            }
         }
-        if port == 80 || attached {
-            let declared = |name: &String| {
-                services
-                    .iter()
-                    .any(|service| host::is_subset_of(&service.host, name))
-            };
-            let undeclared = virtual_service.hosts.iter().filter(|name| !declared(name));
-            domains.extend(undeclared.cloned());
-        }
-        tables.add(port, &domains, routes);
     }
-    for service in services {
-        if !claimed.contains(service.host.as_str()) {
-            let cluster = clusters.place(&service.host, "", Some(port), port);
-            tables.add(port, &domains_of(service, source), default_route(cluster));
-        }
+    for (port, services) in by_port {
+        tables.open(port);
+        fill_port(
+            tables,
+            port,
+            &services,
+            virtual_services,
+            &names,
+            source,
+            clusters,
+        );
     }
 }
 
-/// The VirtualService each service belongs to: the first that names it exactly and has routes
-/// here, else the one whose wildcard it falls under.
-fn owners<'s>(
+fn fill_port<'s>(
+    tables: &mut Tables,
+    port: u16,
     services: &[&'s RegistryService],
-    concerned: &[(usize, &VirtualService<'_>, Vec<PortRoute>)],
-    wildcards: &HashMap<&'s str, usize>,
-) -> HashMap<&'s str, usize> {
+    virtual_services: &'s [VirtualService<'_>],
+    names: &Names<'s>,
+    source: &Source,
+    clusters: &mut Clusters<'_>,
+) {
+    let declared = Declared::new(services, names);
+    // Where undeclared hosts do not exist, only those that name a service play a part.
+    let candidates: Vec<usize> = match port {
+        80 => (0..virtual_services.len()).collect(),
+        _ => declared.named_by.iter().copied().collect(),
+    };
+    let concerned: Vec<(usize, &VirtualService<'_>, Vec<Route>)> = candidates
+        .into_iter()
+        .filter_map(|n| Some((n, virtual_services.get(n)?)))
+        .map(|(n, it)| (n, it, it.routes(port, source, clusters)))
+        .filter(|(.., routes)| !routes.is_empty())
+        .collect();
     let mut exact: HashMap<&str, usize> = HashMap::new();
-    for (n, virtual_service, _) in concerned {
+    for (n, virtual_service, _) in &concerned {
         for name in &virtual_service.hosts {
             exact.entry(name).or_insert(*n);
         }
     }
-    let owner = |service: &&'s RegistryService| {
-        let host = service.host.as_str();
-        let named = exact.get(host).or_else(|| wildcards.get(host));
-        Some((host, *named?))
-    };
-    services.iter().filter_map(owner).collect()
-}
-
-/// The VirtualService whose wildcard each service falls under.
-///
-/// Every VirtualService counts, even one without routes here: a service that is named exactly by
-/// any of them falls under no wildcard.
-fn wildcard_owners<'s>(
-    services: &[&'s RegistryService],
-    virtual_services: &[VirtualService<'_>],
-) -> HashMap<&'s str, usize> {
-    let mut exact: HashSet<&str> = HashSet::new();
-    let mut wildcards: Vec<(&str, usize)> = Vec::new();
-    for (n, virtual_service) in virtual_services.iter().enumerate() {
-        for name in &virtual_service.hosts {
-            if name.starts_with('*') {
-                wildcards.push((name, n));
-            } else {
-                exact.insert(name);
-            }
+    // The first that names a service exactly and has routes here, else the one whose wildcard
+    // it falls under.
+    let mut owned: HashMap<usize, Vec<&'s RegistryService>> = HashMap::new();
+    // Whatever is spoken on the port, a service is declared; routes are for HTTP.
+    let is_http = |it: &&RegistryService| it.port(port).is_some_and(|it| it.protocol.is_http());
+    let services: Vec<&RegistryService> = services.iter().copied().filter(is_http).collect();
+    let full_names: HashSet<&str> = services.iter().map(|it| it.host.as_str()).collect();
+    for service in &services {
+        let named = exact.get(service.host.as_str()).copied();
+        if let Some(owner) = named.or_else(|| names.wildcard_owner(&service.host)) {
+            owned.entry(owner).or_default().push(service);
         }
     }
-    wildcards.sort_by(|(a, _), (b, _)| host::more_specific(a, b));
-    let owner = |service: &&'s RegistryService| {
-        let host = service.host.as_str();
-        if exact.contains(host) {
+
+    let mut claimed = HashSet::new();
+    for (n, virtual_service, routes) in concerned {
+        let hosts = &virtual_service.hosts;
+        let mut domains: Vec<String> = Vec::new();
+        for service in owned.get(&n).into_iter().flatten() {
+            claimed.insert(service.host.as_str());
+            domains.extend(domains_of(service, source, &full_names));
+        }
+        let names_one = hosts.iter().any(|name| full_names.contains(name.as_str()));
+        if port == 80 || names_one || owned.contains_key(&n) {
+            let undeclared = hosts.iter().filter(|name| !declared.covers(name));
+            domains.extend(undeclared.cloned());
+        }
+        if !domains.is_empty() {
+            tables.add(port, &domains, routes);
+        }
+    }
+    for service in services {
+        if !claimed.contains(service.host.as_str()) {
+            let cluster = clusters.place(&service.host, "", Some(port), port);
+            let domains = domains_of(service, source, &full_names);
+            tables.add(port, &domains, default_route(cluster));
+        }
+    }
+}
+
+/// All names VirtualServices have, and who has them, oldest first.
+struct Names<'v> {
+    exact: HashMap<&'v str, Vec<usize>>,
+    /// Wildcards by what follows their star.
+    wild: HashMap<&'v str, Vec<usize>>,
+}
+
+impl<'v> Names<'v> {
+    fn new(virtual_services: &'v [VirtualService<'_>]) -> Self {
+        let mut names = Self {
+            exact: HashMap::new(),
+            wild: HashMap::new(),
+        };
+        for (n, virtual_service) in virtual_services.iter().enumerate() {
+            for name in &virtual_service.hosts {
+                let owners = match host::wildcard_suffix(name) {
+                    Some(suffix) => names.wild.entry(suffix),
+                    None => names.exact.entry(name),
+                };
+                owners.or_default().push(n);
+            }
+        }
+        names
+    }
+
+    /// The VirtualService whose wildcard a service falls under: the longest one's first.
+    ///
+    /// Every VirtualService counts, even one without routes on a port: a service that is named
+    /// exactly by any of them falls under no wildcard.
+    fn wildcard_owner(&self, service: &str) -> Option<usize> {
+        if self.exact.contains_key(service) {
             return None;
         }
-        let covers = |(name, _): &&(&str, usize)| host::is_subset_of(host, name);
-        let (_, n) = wildcards.iter().find(covers)?;
-        Some((host, *n))
-    };
-    services.iter().filter_map(owner).collect()
+        let mut owners = suffixes(service).filter_map(|suffix| self.wild.get(suffix));
+        owners.next()?.first().copied()
+    }
 }
 
-fn default_route(cluster: u32) -> Vec<PortRoute> {
-    let Ok(weights) = Weights::new([(cluster, 1)]) else {
-        return Vec::new();
-    };
-    vec![PortRoute {
-        rule: MatchRequest::default().into(),
-        name: "default".into(),
-        action: super::Action::Forward(weights),
-    }]
+/// What of the names of VirtualServices stands for services of one port.
+struct Declared<'s> {
+    hosts: HashSet<&'s str>,
+    /// Wildcards some service falls under, by what follows their star.
+    wild: HashSet<&'s str>,
+    /// The VirtualServices that name a service.
+    named_by: BTreeSet<usize>,
 }
 
-/// All names clients may call a service by.
-fn domains_of(service: &RegistryService, source: &Source) -> Vec<String> {
+impl<'s> Declared<'s> {
+    fn new(services: &[&'s RegistryService], names: &Names<'s>) -> Self {
+        let mut declared = Self {
+            hosts: HashSet::new(),
+            wild: HashSet::new(),
+            named_by: BTreeSet::new(),
+        };
+        for service in services {
+            let host = service.host.as_str();
+            declared.hosts.insert(host);
+            declared
+                .named_by
+                .extend(names.exact.get(host).into_iter().flatten());
+            // A wildcard stands for a wider one too: either covers the other.
+            for name in names.wild.keys().filter(|_| host.starts_with('*')) {
+                if let Some(wide) = host::wildcard_suffix(host)
+                    && name.len() > wide.len()
+                    && name.ends_with(wide)
+                {
+                    declared.wild.insert(name);
+                }
+            }
+            for suffix in suffixes(host) {
+                if let Some(owners) = names.wild.get(suffix)
+                    && declared.wild.insert(suffix)
+                {
+                    declared.named_by.extend(owners);
+                }
+            }
+        }
+        declared
+    }
+
+    /// Whether a service falls under the name.
+    fn covers(&self, name: &str) -> bool {
+        match host::wildcard_suffix(name) {
+            Some(suffix) => self.wild.contains(suffix),
+            None => self.hosts.contains(name),
+        }
+    }
+}
+
+/// What follows the star of every wildcard that covers a host, longest first.
+fn suffixes(name: &str) -> impl Iterator<Item = &str> {
+    // A star stands for at least one character, which a wildcard's own star is.
+    let ends = name.char_indices().skip(1).map(|(n, _)| n);
+    ends.chain([name.len()]).filter_map(|n| name.get(n..))
+}
+
+fn default_route(cluster: u32) -> Vec<Route> {
+    let mut route = Route::unlisted("default", Policies::istio_default());
+    route.weights = Weights::new([(0, 1)]).ok();
+    route.choices = vec![Choice::of(cluster)];
+    vec![route]
+}
+
+/// All names clients may call a service by; an alias never takes the full name of another.
+fn domains_of(
+    service: &RegistryService,
+    source: &Source,
+    full_names: &HashSet<&str>,
+) -> Vec<String> {
     let host = &service.host;
     let mut domains = vec![host.clone()];
     if !host.starts_with('*') && !host::is_address(host) {
@@ -157,6 +242,7 @@ fn domains_of(service: &RegistryService, source: &Source) -> Vec<String> {
             domains.push(name.to_owned());
         }
     }
+    domains.retain(|name| name == host || !full_names.contains(name.as_str()));
     let addresses = service.addresses.iter().filter(|it| host::is_address(it));
     domains.extend(addresses.map(|address| match address.contains(':') {
         true => format!("[{address}]"),

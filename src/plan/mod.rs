@@ -5,41 +5,55 @@
 //! is settled here, when a configuration is applied; what is left for a request
 //! is one look-up of its host and a walk down that host's rules.
 //!
-//! The plan is plain data and answers plain questions ([`Plan::decide`]), so
+//! The plan is plain data and answers plain questions ([`decide`]), so
 //! traffic, tests and explanations ask the same code.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use crate::context::ResponseFlags;
-use crate::match_request::{Hosts, MatchRequest, RequestHead};
+use crate::endpoint::{Address, Endpoint};
+use crate::host;
+use crate::match_request::{Hosts, RequestHead};
 use crate::reply::LocalReply;
-use crate::route::Weights;
 use crate::rt::Rng;
 
+mod attempts;
+mod chain;
 mod clusters;
 mod compile;
 mod destination_rules;
+mod dispatch;
 mod gateway_hosts;
 mod mesh_hosts;
 mod not_built;
+mod policies;
+mod response_body;
+mod route;
+mod routed;
 mod virtual_services;
 
+pub(crate) use chain::{Chain, ChainFuture};
 pub(crate) use clusters::Cluster;
 pub(crate) use compile::{Options, compile};
+pub use response_body::{ResponseBody, StreamInfo};
+use route::{Choice, Route};
+pub(crate) use routed::{PlanRef, Routed};
 
 /// Where requests for hosts that nothing declares go, and on which ports what is known.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    tables: HashMap<u16, Table>,
+    tables: FxHashMap<u16, Table>,
     /// For ports that no service listens on.
     elsewhere: Table,
     routes: Vec<Route>,
     clusters: Vec<Cluster>,
-    /// What rules without a name are called.
-    nameless: Arc<str>,
-    refused: Arc<str>,
+    /// The route of hosts that nothing declares, where they may be reached.
+    allow_any: Route,
+    /// The route of hosts that nothing declares, where they may not.
+    block_all: Route,
     unknown_hosts: UnknownHosts,
 }
 
@@ -60,100 +74,65 @@ enum UnknownHosts {
     NotFound,
 }
 
-/// One compiled rule for one match block.
-#[derive(Debug)]
-pub(crate) struct Route {
-    rule: Arc<MatchRequest>,
-    name: Arc<str>,
-    action: Action,
-}
-
-#[derive(Clone, Debug)]
-enum Action {
-    /// To a cluster, by its place in the plan.
-    Forward(Weights<u32>),
-    /// What the rule wants is not built yet, and the configuration was read leniently.
-    NotBuilt,
-}
-
 /// What is to be done with a request.
 #[derive(Debug)]
-pub(crate) enum Decision<'p> {
-    /// Send it to an endpoint of this cluster.
-    Forward {
-        route: &'p Arc<str>,
-        cluster: &'p Cluster,
-    },
-    /// Send it where its host resolves to.
-    Passthrough,
-    /// Answer it here.
-    Reply {
-        route: &'p Arc<str>,
-        reply: LocalReply,
-    },
+pub(crate) enum Decision {
+    /// Hand it to the chain with this note.
+    Route(Routed),
+    /// Answer it here; the note, where there is one, is for the log.
+    Reply(LocalReply, Option<Routed>),
+}
+
+/// The places of the routes that no table lists.
+const ALLOW_ANY: u32 = u32::MAX;
+const BLOCK_ALL: u32 = u32::MAX - 1;
+
+/// Decides by the request as it came, the port it was addressed to, and a roll of the dice.
+pub(crate) fn decide(plan: &PlanRef, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
+    let table = plan.tables.get(&port).unwrap_or(&plan.elsewhere);
+    let Some(range) = table.hosts.find(request.authority) else {
+        return unknown_host(plan, port, request.authority);
+    };
+    let (first, end) = (range.start as usize, range.end as usize);
+    let routes = plan.routes.get(first..end).unwrap_or_default();
+    let Some(place) = routes.iter().position(|route| route.rule.matches(request)) else {
+        return Decision::Reply(not_found(), None);
+    };
+    let choice = routes.get(place).and_then(|route| route.choose(dice));
+    // Tables hold fewer than 2^32 routes.
+    let route = range.start + place as u32;
+    Decision::Route(Routed::new(plan.clone(), route, choice.unwrap_or_default()))
+}
+
+fn unknown_host(plan: &PlanRef, port: u16, authority: &str) -> Decision {
+    match plan.unknown_hosts {
+        UnknownHosts::Passthrough => {
+            let host = host::without_port(authority);
+            let address = Address::new(host.trim_matches(['[', ']']), port);
+            let mut routed = Routed::new(plan.clone(), ALLOW_ANY, 0);
+            routed.passthrough = Some(Box::new(Endpoint::new(address, Arc::default())));
+            Decision::Route(routed)
+        }
+        UnknownHosts::Refused => {
+            let reply = LocalReply::new(http::StatusCode::BAD_GATEWAY, ResponseFlags::NONE);
+            let routed = Routed::new(plan.clone(), BLOCK_ALL, 0);
+            Decision::Reply(reply.details("direct_response"), Some(routed))
+        }
+        UnknownHosts::NotFound => Decision::Reply(not_found(), None),
+    }
+}
+
+fn not_found() -> LocalReply {
+    LocalReply::new(http::StatusCode::NOT_FOUND, ResponseFlags::NO_ROUTE_FOUND)
+        .details("route_not_found")
 }
 
 impl Plan {
-    /// Decides by the request as it came, the port it was addressed to, and a roll of the dice.
-    pub(crate) fn decide(&self, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision<'_> {
-        let table = self.tables.get(&port).unwrap_or(&self.elsewhere);
-        let Some(range) = table.hosts.find(request.authority) else {
-            return self.unknown_host();
-        };
-        let routes = self.routes.get(range.start as usize..range.end as usize);
-        let matching = |route: &&Route| route.rule.matches(request);
-        let Some(route) = routes.unwrap_or_default().iter().find(matching) else {
-            let reply = LocalReply::new(http::StatusCode::NOT_FOUND, ResponseFlags::NO_ROUTE_FOUND);
-            let reply = reply.details("route_not_found");
-            return Decision::Reply {
-                route: &self.nameless,
-                reply,
-            };
-        };
-        let weights = match &route.action {
-            Action::Forward(weights) => weights,
-            Action::NotBuilt => {
-                let reply = LocalReply::new(http::StatusCode::NOT_IMPLEMENTED, ResponseFlags::NONE);
-                return Decision::Reply {
-                    route: &route.name,
-                    reply: reply.body("the action of this route is not built yet"),
-                };
-            }
-        };
-        let cluster = match weights.only() {
-            Some(only) => *only,
-            None => *weights.pick(dice.next_u64()),
-        };
-        match self.clusters.get(cluster as usize) {
-            Some(cluster) if cluster.exists() => Decision::Forward {
-                route: &route.name,
-                cluster,
-            },
-            _ => Decision::Reply {
-                route: &route.name,
-                reply: no_cluster(),
-            },
+    /// The route of this place.
+    fn route(&self, place: u32) -> &Route {
+        match place {
+            ALLOW_ANY => &self.allow_any,
+            place => self.routes.get(place as usize).unwrap_or(&self.block_all),
         }
     }
-
-    fn unknown_host(&self) -> Decision<'_> {
-        match self.unknown_hosts {
-            UnknownHosts::Passthrough => Decision::Passthrough,
-            UnknownHosts::Refused => Decision::Reply {
-                route: &self.refused,
-                reply: LocalReply::new(http::StatusCode::BAD_GATEWAY, ResponseFlags::NONE)
-                    .details("direct_response"),
-            },
-            UnknownHosts::NotFound => Decision::Reply {
-                route: &self.nameless,
-                reply: LocalReply::new(http::StatusCode::NOT_FOUND, ResponseFlags::NO_ROUTE_FOUND)
-                    .details("route_not_found"),
-            },
-        }
-    }
-}
-
-fn no_cluster() -> LocalReply {
-    let flags = ResponseFlags::NO_CLUSTER_FOUND;
-    LocalReply::new(http::StatusCode::SERVICE_UNAVAILABLE, flags).details("cluster_not_found")
 }

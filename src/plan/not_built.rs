@@ -26,23 +26,10 @@ pub(super) fn virtual_service(written: &api::VirtualService, at: At<'_>, found: 
     for (n, rule) in written.http.iter().enumerate() {
         let at = http.item(n);
         report!(found, at:
-            "redirect" if rule.redirect.is_some();
-            "directResponse" if rule.direct_response.is_some();
             "delegate" if rule.delegate.is_some();
-            "rewrite" if rule.rewrite.is_some();
-            "timeout" if rule.timeout.is_some_and(|it| !it.is_zero());
-            "retries" if rule.retries.as_ref().is_some_and(|it| it.attempts != 0);
-            "fault" if rule.fault.is_some();
             "mirror" if rule.mirror.is_some();
             "mirrors" if !rule.mirrors.is_empty();
-            "corsPolicy" if rule.cors_policy.is_some();
-            "headers" if rule.headers.is_some();
         );
-        let route = at.field("route");
-        for (n, destination) in rule.route.iter().enumerate() {
-            let at = route.item(n);
-            report!(found, at: "headers" if destination.headers.is_some(););
-        }
     }
 }
 

@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use super::clusters::{Clusters, read_destination};
 use super::not_built;
+use super::policies::{matched_path, read_policies, report_combinations};
+use super::route::{Choice, Policies, Route};
 use crate::api::{self, Resource, Spec};
+use crate::context::MatchedPath;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::headers;
 use crate::host;
 use crate::match_request::MatchRequest;
+use crate::redirect::{self, RedirectPolicy};
+use crate::rewrite::{self, RewritePolicy};
 use crate::route::{self, Weights};
 use crate::source::Source;
 
@@ -24,8 +30,10 @@ pub(super) struct VirtualService<'r> {
 struct Rule<'r> {
     written: &'r api::HttpRoute,
     blocks: Vec<Block<'r>>,
-    /// Nothing where what the rule wants is not built yet.
+    /// Nothing where the rule answers itself.
     destinations: Option<Weights<Destination>>,
+    policies: Arc<Policies>,
+    rewrite: Option<RewritePolicy>,
 }
 
 #[derive(Debug)]
@@ -36,18 +44,12 @@ struct Block<'r> {
     name: Arc<str>,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 struct Destination {
     host: String,
     subset: String,
     port: Option<u16>,
-}
-
-/// A rule as it stands on one port.
-pub(super) struct PortRoute {
-    pub(super) rule: Arc<MatchRequest>,
-    pub(super) name: Arc<str>,
-    pub(super) action: super::Action,
+    headers: Option<api::Headers>,
 }
 
 impl<'r> VirtualService<'r> {
@@ -103,7 +105,7 @@ impl<'r> VirtualService<'r> {
         port: u16,
         source: &Source,
         clusters: &mut Clusters<'_>,
-    ) -> Vec<PortRoute> {
+    ) -> Vec<Route> {
         let mut routes = Vec::new();
         for rule in &self.rules {
             for block in &rule.blocks {
@@ -113,17 +115,7 @@ impl<'r> VirtualService<'r> {
                 if !concerned {
                     continue;
                 }
-                let action = match &rule.destinations {
-                    Some(weights) => super::Action::Forward(
-                        weights.map(|it| clusters.place(&it.host, &it.subset, it.port, port)),
-                    ),
-                    None => super::Action::NotBuilt,
-                };
-                routes.push(PortRoute {
-                    rule: block.rule.clone(),
-                    name: block.name.clone(),
-                    action,
-                });
+                routes.push(rule.on_port(block, port, clusters));
                 if block.rule.is_catch_all() {
                     return routes;
                 }
@@ -137,6 +129,61 @@ impl<'r> VirtualService<'r> {
 }
 
 impl<'r> Rule<'r> {
+    fn on_port(&self, block: &Block<'_>, port: u16, clusters: &mut Clusters<'_>) -> Route {
+        let matched = matched_path(block.written);
+        // One that is written, not one that is left when those of weight 0 are dropped.
+        let single = self.written.route.len() <= 1;
+        let mut choices = Vec::new();
+        let weights = self.destinations.as_ref().map(|weights| {
+            weights.map(|it| {
+                let mut choice = self.choice(it.headers.as_ref(), matched, single);
+                choice.cluster = Some(clusters.place(&it.host, &it.subset, it.port, port));
+                choices.push(choice);
+                // A rule has far fewer than 2^32 destinations.
+                (choices.len() - 1) as u32
+            })
+        });
+        if weights.is_none() {
+            choices.push(self.choice(None, matched, true));
+        }
+        Route {
+            rule: block.rule.clone(),
+            name: block.name.clone(),
+            weights,
+            choices,
+            policies: self.policies.clone(),
+            redirect: self.redirect(block, port),
+        }
+    }
+
+    /// What happens to requests for one destination: the rule's operations and its own.
+    fn choice(&self, own: Option<&api::Headers>, matched: MatchedPath, single: bool) -> Choice {
+        let route = self.written.headers.as_ref();
+        let (request_headers, response_headers) = headers::compile(route, own, single);
+        let rewrite = RewritePolicy::of_block(
+            self.rewrite.as_ref(),
+            matched,
+            route.and_then(headers::authority_of),
+            own.and_then(headers::authority_of),
+            single,
+        );
+        Choice {
+            cluster: None,
+            request_headers: request_headers.map(Arc::new),
+            response_headers: response_headers.map(Arc::new),
+            rewrite: rewrite.map(Arc::new),
+        }
+    }
+
+    /// The redirect as it is for one match block on one port.
+    fn redirect(&self, block: &Block<'_>, port: u16) -> Option<Arc<RedirectPolicy>> {
+        let written = self.written.redirect.as_ref()?;
+        let matched = matched_path(block.written);
+        // What is wrong with it was said when the rule was read.
+        let mut said = Diagnostics::default();
+        redirect::compile(written, matched, port, false, At::Top, &mut said).map(Arc::new)
+    }
+
     fn read(
         written: &'r api::HttpRoute,
         namespace: &str,
@@ -156,16 +203,31 @@ impl<'r> Rule<'r> {
             None
         } else {
             let at = at.field("route");
-            route::compile(&written.route, at, found, |destination, at, found| {
+            route::compile(&written.route, at, found, |item, at, found| {
+                let destination = item.destination.as_ref()?;
                 let (host, port) = read_destination(destination, namespace, source, at, found)?;
                 clusters.check(destination, &host, at, found);
                 Some(Destination {
                     host,
                     subset: destination.subset.clone(),
                     port,
+                    headers: item.headers.clone(),
                 })
             })
         };
+        let policies = read_policies(written, at, found);
+        let rewrite = written.rewrite.as_ref();
+        let rewrite = rewrite.and_then(|it| rewrite::compile(it, at.field("rewrite"), found));
+        if let Some(headers) = &written.headers {
+            headers::check(headers, at.field("headers"), found);
+        }
+        let at_route = at.field("route");
+        for (n, destination) in written.route.iter().enumerate() {
+            if let Some(headers) = &destination.headers {
+                headers::check(headers, at_route.item(n).field("headers"), found);
+            }
+        }
+        report_combinations(written, at, found);
         let refused = found.iter().skip(before).any(|it| {
             it.severity() == crate::diagnostic::Severity::Error && it.code() != Code::NotBuilt
         });
@@ -173,6 +235,8 @@ impl<'r> Rule<'r> {
             written,
             blocks,
             destinations,
+            policies: Arc::new(policies),
+            rewrite,
         })
     }
 
@@ -209,13 +273,11 @@ pub(super) fn visible<'r>(
     resources: &[&'r Resource],
     source: &Source,
 ) -> Vec<(&'r Resource, &'r api::VirtualService)> {
-    let rank = |export_to: &[String]| {
-        if export_to.iter().any(|to| to == ".") {
-            0
-        } else if export_to.contains(&source.namespace) {
-            1
-        } else {
+    let rank = |namespace: &str, export_to: &[String]| {
+        if export_to.is_empty() || export_to.iter().any(|to| to == "*") {
             2
+        } else {
+            u8::from(namespace != source.namespace)
         }
     };
     let mut list: Vec<_> = resources
@@ -228,7 +290,9 @@ pub(super) fn visible<'r>(
             source.sees(resource.metadata.namespace_or_default(), &written.export_to)
         })
         .collect();
-    list.sort_by_key(|(_, written)| rank(&written.export_to));
+    list.sort_by_key(|(resource, written)| {
+        rank(resource.metadata.namespace_or_default(), &written.export_to)
+    });
     list
 }
 

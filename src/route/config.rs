@@ -1,7 +1,7 @@
 //! From `HTTPRouteDestination` as written to weights.
 
 use super::weights::Weights;
-use crate::api::{Destination, HttpRouteDestination};
+use crate::api::HttpRouteDestination;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
 /// Compiles the destinations of one rule; `resolve` turns a destination into what is chosen.
@@ -9,13 +9,13 @@ pub(crate) fn compile<T>(
     written: &[HttpRouteDestination],
     at: At<'_>,
     found: &mut Diagnostics,
-    mut resolve: impl FnMut(&Destination, At<'_>, &mut Diagnostics) -> Option<T>,
+    mut resolve: impl FnMut(&HttpRouteDestination, At<'_>, &mut Diagnostics) -> Option<T>,
 ) -> Option<Weights<T>> {
     let before = found.len();
     let mut choices = Vec::with_capacity(written.len());
     for (n, item) in written.iter().enumerate() {
         let at = at.item(n);
-        let Some(destination) = &item.destination else {
+        if item.destination.is_none() {
             let at = at.field("destination");
             found.push(Diagnostic::new(
                 Code::MissingField,
@@ -23,7 +23,7 @@ pub(crate) fn compile<T>(
                 "destination is required",
             ));
             continue;
-        };
+        }
         let Ok(weight) = u32::try_from(item.weight) else {
             let message = format!("weight {} < 0", item.weight);
             found.push(Diagnostic::new(
@@ -33,7 +33,7 @@ pub(crate) fn compile<T>(
             ));
             continue;
         };
-        let resolved = resolve(destination, at.field("destination"), found);
+        let resolved = resolve(item, at.field("destination"), found);
         choices.extend(resolved.map(|it| (it, weight)));
     }
     let complete = choices.len() == written.len();

@@ -5,7 +5,7 @@ use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
 mod re2;
 
-pub use re2::{InvalidRegex, Re2};
+pub use re2::{InvalidRegex, Re2, Re2Replace};
 
 /// A compiled [`api::StringMatch`].
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -56,6 +56,10 @@ impl Transport for HttpTransport {
     type Error = Error;
     type Future = ResponseFuture;
 
+    fn is_secure(&self) -> bool {
+        false
+    }
+
     fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> ResponseFuture {
         // The pool finds a connection by scheme and authority; the `Host` header goes out as it is.
         let mut uri = std::mem::take(request.uri_mut()).into_parts();

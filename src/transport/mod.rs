@@ -34,6 +34,11 @@ pub trait Transport {
     /// The response to come.
     type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>>;
 
+    /// Whether it can keep what an `https` URI asks for; where not, such requests are refused.
+    fn is_secure(&self) -> bool {
+        true
+    }
+
     /// Begins to send.
     fn send(&self, endpoint: &Endpoint, request: Request<Body>) -> Self::Future;
 }

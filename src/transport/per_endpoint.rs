@@ -1,6 +1,7 @@
 //! Any tower service as a transport, one for each endpoint.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use tower::util::Oneshot;
@@ -15,14 +16,22 @@ use crate::failure::ClassifyFailure;
 ///
 /// The function is asked for each request, so it should hand out clones of
 /// services it keeps rather than connect anew.
-#[derive(Clone)]
 pub struct PerEndpoint<F> {
-    service_for: F,
+    service_for: Arc<F>,
+}
+
+impl<F> Clone for PerEndpoint<F> {
+    fn clone(&self) -> Self {
+        Self {
+            service_for: self.service_for.clone(),
+        }
+    }
 }
 
 impl<F> PerEndpoint<F> {
     /// A transport that sends through `service_for(endpoint)`.
-    pub const fn new(service_for: F) -> Self {
+    pub fn new(service_for: F) -> Self {
+        let service_for = Arc::new(service_for);
         Self { service_for }
     }
 }

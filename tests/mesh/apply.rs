@@ -46,7 +46,7 @@ spec:
   http:
   - match: [{uri: {regex: '('}}]
     route: [{destination: {host: a.com}, weight: -1}]
-  - timeout: 1s
+  - mirror: {host: a.com}
     route: [{destination: {host: a.com}}]
 ";
     let found = mesh
@@ -62,7 +62,7 @@ spec:
         [
             "bad.yaml:7:20 invalid-value spec.http[0].match[0].uri.regex",
             "bad.yaml:8:42 invalid-value spec.http[0].route[0].weight",
-            "bad.yaml:9:5 not-built spec.http[1].timeout",
+            "bad.yaml:9:5 not-built spec.http[1].mirror",
         ]
     );
     assert_eq!(who(&mesh, "http://a.com/", &[]).await, "10.0.0.1:80");
@@ -70,7 +70,7 @@ spec:
 
 #[tokio::test]
 async fn what_is_not_built_is_a_warning_when_read_leniently() {
-    let spec = "  hosts: [a.com]\n  http:\n  - timeout: 1s\n    surprise: 1\n    \
+    let spec = "  hosts: [a.com]\n  http:\n  - mirror: {host: a.com}\n    surprise: 1\n    \
                 route: [{destination: {host: a.com}}]";
     let yaml = service("a.com", 80, &[1]) + &virtual_service("it", spec);
     assert!(Mesh::builder().yaml(&yaml).build().is_err());

@@ -5,6 +5,7 @@
 mod apply;
 mod gateway_hosts;
 mod mesh_hosts;
+mod ownership;
 mod replies;
 mod sockets;
 mod support;

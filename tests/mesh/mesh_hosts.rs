@@ -74,8 +74,9 @@ async fn an_exact_host_wins_over_a_wildcard_whatever_its_age() {
 
 #[tokio::test]
 async fn undeclared_hosts_exist_on_port_80_only() {
-    let yaml =
-        service("x.com", 8080, &[1]) + &owns("alone", "[undeclared.com, '*.wild.com']", "x.com");
+    let alone = "  hosts: [undeclared.com, '*.wild.com']\n  http: [{route: [{destination: \
+                 {host: x.com, port: {number: 8080}}}]}]";
+    let yaml = service("x.com", 8080, &[1]) + &virtual_service("alone", alone);
     let mesh = build(Mesh::builder().registry_only(true), &yaml);
     assert_eq!(
         who(&mesh, "http://undeclared.com/", &[]).await,

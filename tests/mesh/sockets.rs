@@ -78,7 +78,7 @@ async fn a_refused_connection_is_a_connect_failure() {
     assert_eq!(
         error.to_string(),
         "upstream connect error or disconnect/reset before headers. \
-         reset reason: remote connection failure (503 UF)"
+         retried and the latest reset reason: remote connection failure (503 URX,UF)"
     );
     assert_eq!(
         error.reply().details,

@@ -29,9 +29,12 @@
 //! nest at most 32 deep.
 
 mod byte_set;
+mod replace;
 #[cfg(test)]
 mod tests;
 mod translate;
+
+pub use replace::Re2Replace;
 
 use std::{fmt, sync::Arc};
 
@@ -92,28 +95,9 @@ impl Re2 {
     /// [`InvalidRegex`] when RE2 would refuse the pattern, or Istio would for
     /// its size.
     pub fn new(pattern: &str) -> Result<Self, InvalidRegex> {
-        if pattern.is_empty() {
-            return Err(InvalidRegex::Empty);
-        }
-        if pattern.len() > MAX_PATTERN_LENGTH {
-            return Err(InvalidRegex::TooLong {
-                length: pattern.len(),
-            });
-        }
         // The translator has seen every parenthesis closed, so a pattern such as
         // `a)|(b` cannot break out of the group that anchors it.
-        let translated = translate::translate(pattern.as_bytes())?;
-        let regex = RegexBuilder::new(&format!(r"\A(?:{translated})\z"))
-            .unicode(false)
-            .size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => InvalidRegex::TooLarge,
-                other => InvalidRegex::Syntax {
-                    what: other.to_string(),
-                    at: 0,
-                },
-            })?;
+        let regex = compile(&format!(r"\A(?:{})\z", translate(pattern)?))?;
         Ok(Self(Arc::new(Compiled {
             pattern: pattern.into(),
             regex,
@@ -131,6 +115,33 @@ impl Re2 {
     pub fn as_str(&self) -> &str {
         &self.0.pattern
     }
+}
+
+/// Reads a pattern within Istio's limits, and writes it for the `regex` crate.
+fn translate(pattern: &str) -> Result<String, InvalidRegex> {
+    if pattern.is_empty() {
+        return Err(InvalidRegex::Empty);
+    }
+    if pattern.len() > MAX_PATTERN_LENGTH {
+        return Err(InvalidRegex::TooLong {
+            length: pattern.len(),
+        });
+    }
+    translate::translate(pattern.as_bytes())
+}
+
+fn compile(translated: &str) -> Result<Regex, InvalidRegex> {
+    RegexBuilder::new(translated)
+        .unicode(false)
+        .size_limit(MAX_COMPILED_BYTES)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => InvalidRegex::TooLarge,
+            other => InvalidRegex::Syntax {
+                what: other.to_string(),
+                at: 0,
+            },
+        })
 }
 
 impl fmt::Debug for Re2 {

@@ -3,6 +3,7 @@
 
 mod matches;
 mod refused;
+mod replace;
 
 use super::{InvalidRegex, MAX_PATTERN_LENGTH, Re2};
 

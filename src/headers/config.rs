@@ -1,0 +1,196 @@
+//! From `Headers` as written to passes.
+
+use http::header::HeaderName;
+use indexmap::IndexMap;
+
+use super::format::{Fault, Value};
+use super::one_line::Side;
+use super::policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
+use crate::api;
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+
+/// Headers by which a request tells Envoy how to retry and time out. Envoy heeds them when a route
+/// sets them, and takes them out before the request is sent.
+const CONTROL: [&str; 9] = [
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-max-retries",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-retry-on",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-stream-duration-ms",
+];
+
+/// Tells everything that is wrong with the operations of a route or of a destination.
+pub(crate) fn check(written: &api::Headers, at: At<'_>, found: &mut Diagnostics) {
+    for (field, operations, side) in [
+        ("request", &written.request, Side::Request),
+        ("response", &written.response, Side::Response),
+    ] {
+        let Some(operations) = operations else {
+            continue;
+        };
+        let at = at.field(field);
+        read(operations, side, &mut |place, fault| {
+            let (list, entry) = match place {
+                Place::Entry(list, key) => (at.field(list), Err(key)),
+                Place::Removed(index) => (at.field("remove"), Ok(index)),
+            };
+            let at = match entry {
+                Ok(index) => list.item(index),
+                Err(key) => list.key(key),
+            };
+            let (code, message) = match fault {
+                Fault::Invalid(message) => (Code::InvalidValue, message),
+                Fault::NotBuilt(message) => (Code::NotBuilt, message),
+            };
+            found.push(Diagnostic::new(code, at, message));
+        });
+    }
+}
+
+/// The operations of a route and of one of its destinations, which is its only one if `single`.
+///
+/// What [`check`] finds fault with is left out.
+pub(crate) fn compile(
+    route: Option<&api::Headers>,
+    destination: Option<&api::Headers>,
+    single: bool,
+) -> (Option<RequestHeaders>, Option<ResponseHeaders>) {
+    let passes = |side| {
+        let read = |level: Option<&api::Headers>| {
+            let level = level?;
+            let operations = match side {
+                Side::Request => level.request.as_ref(),
+                Side::Response => level.response.as_ref(),
+            };
+            Some(read(operations?, side, &mut |_, _| {}))
+        };
+        let (route, destination) = (read(route), read(destination));
+        if !single {
+            return destination.into_iter().chain(route).collect();
+        }
+        let mut pass = route.unwrap_or_default();
+        let destination = destination.unwrap_or_default();
+        pass.remove.extend(destination.remove);
+        pass.set.extend(destination.set);
+        pass.add.extend(destination.add);
+        vec![pass]
+    };
+    (
+        RequestHeaders::from_passes(passes(Side::Request)),
+        ResponseHeaders::from_passes(passes(Side::Response)),
+    )
+}
+
+/// The authority that the operations of a route or of a destination put in the place of a
+/// request's own; what is set beats what is added.
+pub(crate) fn authority_of(written: &api::Headers) -> Option<&str> {
+    fn find(list: &IndexMap<String, String>) -> Option<&str> {
+        let mut entries = list.iter().rev();
+        let (_, value) = entries.find(|(name, value)| is_authority(name) && !value.is_empty())?;
+        Some(value)
+    }
+    let request = written.request.as_ref()?;
+    find(&request.set).or_else(|| find(&request.add))
+}
+
+fn is_authority(name: &str) -> bool {
+    name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority")
+}
+
+/// Where in a `HeaderOperations` something stands.
+enum Place<'w> {
+    /// In `set` or `add`, by name.
+    Entry(&'static str, &'w str),
+    /// In `remove`, by index.
+    Removed(usize),
+}
+
+fn read<'w>(
+    written: &'w api::HeaderOperations,
+    side: Side,
+    report: &mut dyn FnMut(Place<'w>, Fault),
+) -> HeaderOperations {
+    let mut operations = HeaderOperations {
+        remove: Vec::with_capacity(written.remove.len()),
+        set: read_list("set", &written.set, side, report),
+        add: read_list("add", &written.add, side, report),
+    };
+    for (index, name) in written.remove.iter().enumerate() {
+        if let Some(message) = name_fault(name, false) {
+            report(Place::Removed(index), Fault::Invalid(message));
+        } else if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            // No message has a header whose name is not one.
+            operations.remove.push(name);
+        }
+    }
+    operations
+}
+
+/// Reads `set` or `add`, in the order of the names.
+fn read_list<'w>(
+    field: &'static str,
+    written: &'w IndexMap<String, String>,
+    side: Side,
+    report: &mut dyn FnMut(Place<'w>, Fault),
+) -> Vec<(HeaderName, Value)> {
+    let mut entries: Vec<_> = written.iter().collect();
+    entries.sort();
+    let mut operations = Vec::with_capacity(entries.len());
+    for (name, value) in entries {
+        let value = Value::read(value, side);
+        let authority = side == Side::Request && is_authority(name);
+        let fault = name_fault(name, authority).map(Fault::Invalid);
+        if let Some(fault) = fault.or_else(|| control_fault(name, side)) {
+            report(Place::Entry(field, name), fault);
+            if let Err(fault) = value {
+                report(Place::Entry(field, name), fault);
+            }
+            continue;
+        }
+        match value {
+            // The authority is not formatted, so it needs no formatters that are built.
+            Err(Fault::NotBuilt(_)) if authority => {}
+            Err(fault) => report(Place::Entry(field, name), fault),
+            Ok(_) if authority => {}
+            Ok(value) => match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) => operations.push((name, value)),
+                Err(_) => {
+                    let message = format!("invalid header {name:?}: not a header name");
+                    report(Place::Entry(field, name), Fault::Invalid(message));
+                }
+            },
+        }
+    }
+    operations
+}
+
+/// What Istio finds wrong with a name; `authority` where that may be named.
+fn name_fault(name: &str, authority: bool) -> Option<String> {
+    if name.is_empty() {
+        Some("header name cannot be empty".to_owned())
+    } else if authority {
+        None
+    } else if name.eq_ignore_ascii_case("host") {
+        Some(format!("invalid header {name:?}: cannot set Host header"))
+    } else if name.starts_with(':') {
+        Some(format!(
+            "invalid header {name:?}: header cannot have \":\" prefix"
+        ))
+    } else {
+        None
+    }
+}
+
+fn control_fault(name: &str, side: Side) -> Option<Fault> {
+    let control = |it: &&str| it.eq_ignore_ascii_case(name);
+    let name = CONTROL
+        .iter()
+        .find(|it| side == Side::Request && control(it))?;
+    Some(Fault::NotBuilt(format!(
+        "this version does not retry or time out by a {name} that is set by a rule yet"
+    )))
+}

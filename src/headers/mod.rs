@@ -1,0 +1,93 @@
+//! Header operations: Istio's `http[].headers` and `http[].route[].headers`.
+//!
+//! A pass removes headers, then sets some, then adds some: [`HeaderOperations`]. To *set* replaces
+//! all lines of a header by one; to *add* appends a line and leaves the others alone. There is one
+//! policy for requests, [`RequestHeaders`], applied before a request is sent, and one for
+//! responses, [`ResponseHeaders`], applied to what the upstream answers and to the answers of this
+//! side alike. The answer to a CORS preflight is left alone
+//! ([`Preflight`](crate::context::Preflight)).
+//!
+//! # Route and destination
+//!
+//! With a single destination the operations of route and destination are one pass, in which the
+//! destination's come last and win. With several the destination's pass comes first and the
+//! route's second, so that the route wins. Within a level, headers are set and added in the order
+//! of their names.
+//!
+//! # Values
+//!
+//! Values may hold Envoy's formatters. Built are `%REQ(name)%`, also with an alternative
+//! (`%REQ(x-user?x-guest)%`) and for `:method`, `:path` and `:authority`, and `%PROTOCOL%` in
+//! requests; `%RESP(name)%` in responses; `%%` for a percent sign. They see the message as it was
+//! before the pass. Where a value comes out empty nothing is set or added.
+//!
+//! # At the edges
+//!
+//! - What is added to a header that Envoy keeps in one line (`user-agent`, `accept`, `cache-control`
+//!   and some more) is appended to that line with a comma.
+//! - `Host` and `:authority` in `request.set` or `request.add` are a rewrite of the authority, and
+//!   as such a part of [`rewrite`](crate::rewrite) when rules are read.
+//! - Headers with which Envoy's own retries and timeouts are controlled (`x-envoy-retry-on` and its
+//!   kin) cannot be set by rules yet.
+//!
+//! # Dropping
+//!
+//! The request's layer has no future of its own. Dropping the future of the response's layer drops
+//! the inner one.
+//!
+//! # Example
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use http::header::{HeaderName, HeaderValue, SERVER, USER_AGENT};
+//! use http::{Request, Response};
+//! use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+//! use tower_mesh::headers::{
+//!     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders,
+//!     ResponseHeadersLayer,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Infallible> {
+//! const TIER: HeaderName = HeaderName::from_static("x-tier");
+//! let upstream = service_fn(|request: Request<()>| async move {
+//!     assert_eq!(request.headers()[TIER], "gold");
+//!     Ok::<_, Infallible>(Response::builder().header(SERVER, "apache").body(()).unwrap())
+//! });
+//! let request = HeaderOperations::new()
+//!     .remove(USER_AGENT)
+//!     .set(TIER, HeaderValue::from_static("gold"));
+//! let response = HeaderOperations::new().remove(SERVER);
+//! let service = ServiceBuilder::new()
+//!     .layer(ResponseHeadersLayer::new(ResponseHeaders::new(response)))
+//!     .layer(RequestHeadersLayer::new(RequestHeaders::new(request)))
+//!     .service(upstream);
+//!
+//! let response = service.oneshot(Request::new(())).await?;
+//!
+//! assert!(!response.headers().contains_key(SERVER));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Source: Istio's [`Headers`], which becomes Envoy's `request_headers_to_add`,
+//! `request_headers_to_remove` and their counterparts for responses.
+//!
+//! [`Headers`]: https://istio.io/latest/docs/reference/config/networking/virtual-service/#Headers
+
+mod config;
+mod format;
+mod one_line;
+mod policy;
+mod service;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub(crate) use config::{authority_of, check, compile};
+pub use policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
+pub use service::{
+    RequestHeadersLayer, ResponseFuture, ResponseHeadersLayer, SetRequestHeaders,
+    SetResponseHeaders,
+};

@@ -1,0 +1,149 @@
+//! The headers Envoy keeps in one line: what is added to them is appended with a comma.
+//!
+//! Asked of Envoy 1.40, header by header.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// In requests, sorted.
+const REQUEST: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "access-control-request-private-network",
+    "authorization",
+    "cache-control",
+    "cdn-loop",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "grpc-accept-encoding",
+    "grpc-timeout",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "proxy-connection",
+    "proxy-status",
+    "referer",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-client-trace-id",
+    "x-envoy-attempt-count",
+    "x-envoy-decorator-operation",
+    "x-envoy-downstream-service-cluster",
+    "x-envoy-downstream-service-node",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-external-address",
+    "x-envoy-force-trace",
+    "x-envoy-internal",
+    "x-envoy-ip-tags",
+    "x-envoy-original-host",
+    "x-envoy-original-path",
+    "x-envoy-original-url",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-forwarded-client-cert",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// In responses, sorted.
+const RESPONSE: &[&str] = &[
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "age",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "grpc-message",
+    "grpc-status",
+    "keep-alive",
+    "last-modified",
+    "location",
+    "proxy-connection",
+    "proxy-status",
+    "server",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+    "x-envoy-attempt-count",
+    "x-envoy-decorator-operation",
+    "x-envoy-degraded",
+    "x-envoy-immediate-health-check-fail",
+    "x-envoy-ratelimited",
+    "x-envoy-upstream-canary",
+    "x-envoy-upstream-healthchecked-cluster",
+    "x-envoy-upstream-service-time",
+    "x-request-id",
+];
+
+/// Which of the two a header belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Side {
+    Request,
+    Response,
+}
+
+impl Side {
+    fn keeps_in_one_line(self, name: &HeaderName) -> bool {
+        let names = match self {
+            Self::Request => REQUEST,
+            Self::Response => RESPONSE,
+        };
+        names.binary_search(&name.as_str()).is_ok()
+    }
+
+    /// Appends a line, or to the line where there may be only one.
+    pub(super) fn add(self, headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+        if self.keeps_in_one_line(name) && headers.contains_key(name) {
+            let mut line = Vec::new();
+            for part in headers.get_all(name).iter().chain([&value]) {
+                if !line.is_empty() {
+                    line.push(b',');
+                }
+                line.extend_from_slice(part.as_bytes());
+            }
+            if let Ok(line) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
+                headers.insert(name, line);
+            }
+            return;
+        }
+        // Only a map that is full to its last entry refuses.
+        let _ = headers.try_append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REQUEST, RESPONSE};
+
+    #[test]
+    fn the_names_can_be_searched() {
+        assert!(REQUEST.is_sorted());
+        assert!(RESPONSE.is_sorted());
+    }
+}

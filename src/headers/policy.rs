@@ -1,0 +1,147 @@
+//! What is done to the headers of a message, decided without a service around it.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response};
+
+use super::format::{RequestLine, Value, format};
+use super::one_line::Side;
+
+/// One pass over the headers of a message: first remove, then set, then add.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HeaderOperations {
+    pub(super) remove: Vec<HeaderName>,
+    pub(super) set: Vec<(HeaderName, Value)>,
+    pub(super) add: Vec<(HeaderName, Value)>,
+}
+
+/// What is done to the headers of a request before it is sent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RequestHeaders(Vec<HeaderOperations>);
+
+/// What is done to the headers of a response before it is returned.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ResponseHeaders(Vec<HeaderOperations>);
+
+impl HeaderOperations {
+    /// A pass that does nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same; also removes all lines of a header.
+    #[must_use]
+    pub fn remove(mut self, name: HeaderName) -> Self {
+        self.remove.push(name);
+        self
+    }
+
+    /// The same; also puts one line in the place of all lines of a header. An empty value does
+    /// nothing.
+    #[must_use]
+    pub fn set(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.set.push((name, Value::Plain(value)));
+        self
+    }
+
+    /// The same; also appends a line to those a header has. An empty value does nothing.
+    #[must_use]
+    pub fn add(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.add.push((name, Value::Plain(value)));
+        self
+    }
+
+    /// Whether nothing is done.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
+    }
+
+    fn apply(&self, headers: &mut HeaderMap, line: Option<RequestLine<'_>>, side: Side) {
+        // Formatted before anything is changed, in the order in which they are used.
+        let values = self.set.iter().chain(&self.add).map(|(_, value)| value);
+        let formatted: Vec<_> = values
+            .filter_map(|value| match value {
+                Value::Formatted(parts) => Some(format(parts, line, headers)),
+                Value::Plain(_) => None,
+            })
+            .collect();
+        let mut formatted = formatted.into_iter();
+        let mut next = |value: &Value| match value {
+            Value::Formatted(_) => formatted.next().flatten(),
+            Value::Plain(value) => (!value.is_empty()).then(|| value.clone()),
+        };
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            if let Some(value) = next(value) {
+                // Only a map that is full to its last entry refuses.
+                let _ = headers.try_insert(name, value);
+            }
+        }
+        for (name, value) in &self.add {
+            if let Some(value) = next(value) {
+                side.add(headers, name, value);
+            }
+        }
+    }
+}
+
+impl RequestHeaders {
+    /// One pass.
+    #[must_use]
+    pub fn new(operations: HeaderOperations) -> Self {
+        Self(vec![operations])
+    }
+
+    /// The same; then another pass over what the passes before made of the headers.
+    #[must_use]
+    pub fn then(mut self, operations: HeaderOperations) -> Self {
+        self.0.push(operations);
+        self
+    }
+
+    /// Changes the headers of `request`, which the caller has taken out of it.
+    pub fn apply<B>(&self, request: &Request<B>, headers: &mut HeaderMap) {
+        for operations in &self.0 {
+            operations.apply(headers, Some(RequestLine::of(request)), Side::Request);
+        }
+    }
+
+    pub(super) fn from_passes(passes: Vec<HeaderOperations>) -> Option<Self> {
+        effective(passes).map(Self)
+    }
+}
+
+impl ResponseHeaders {
+    /// One pass.
+    #[must_use]
+    pub fn new(operations: HeaderOperations) -> Self {
+        Self(vec![operations])
+    }
+
+    /// The same; then another pass over what the passes before made of the headers.
+    #[must_use]
+    pub fn then(mut self, operations: HeaderOperations) -> Self {
+        self.0.push(operations);
+        self
+    }
+
+    /// Changes the headers of a response.
+    pub fn apply<B>(&self, response: &mut Response<B>) {
+        for operations in &self.0 {
+            operations.apply(response.headers_mut(), None, Side::Response);
+        }
+    }
+
+    pub(super) fn from_passes(passes: Vec<HeaderOperations>) -> Option<Self> {
+        effective(passes).map(Self)
+    }
+}
+
+/// The passes that do something; nothing if none does.
+fn effective(mut passes: Vec<HeaderOperations>) -> Option<Vec<HeaderOperations>> {
+    passes.retain(|pass| !pass.is_empty());
+    (!passes.is_empty()).then_some(passes)
+}

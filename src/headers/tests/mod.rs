@@ -1,0 +1,310 @@
+//! What a user sees of header operations; what is expected here, Envoy 1.40 did.
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response};
+
+use super::{authority_of, check, compile};
+use crate::api;
+use crate::diagnostic::{At, Diagnostics};
+
+mod service;
+
+/// Reads `remove`, `set` and `add` from lines such as `-x-a`, `x-a=1` and `x-a+=1`.
+fn operations(written: &str) -> api::HeaderOperations {
+    let mut operations = api::HeaderOperations::default();
+    for line in written.lines() {
+        if let Some(name) = line.strip_prefix('-') {
+            operations.remove.push(name.to_owned());
+        } else if let Some((name, value)) = line.split_once("+=") {
+            operations.add.insert(name.to_owned(), value.to_owned());
+        } else if let Some((name, value)) = line.split_once('=') {
+            operations.set.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    operations
+}
+
+fn on_requests(written: &str) -> api::Headers {
+    api::Headers {
+        request: Some(operations(written)),
+        response: None,
+    }
+}
+
+fn on_responses(written: &str) -> api::Headers {
+    api::Headers {
+        request: None,
+        response: Some(operations(written)),
+    }
+}
+
+fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    let line = |(name, value): &(&'static str, &'static str)| {
+        let name = HeaderName::from_static(name);
+        (name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
+    };
+    lines.iter().map(line).collect()
+}
+
+/// Prints headers in the order of their names.
+fn print(headers: &HeaderMap) -> String {
+    let lines = headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        format!("{name}={value}")
+    });
+    let mut lines: Vec<_> = lines.collect();
+    lines.sort_by(|a, b| a.split('=').next().cmp(&b.split('=').next()));
+    lines.join(" ")
+}
+
+/// Sends a request through what is compiled, and prints its headers as the upstream sees them.
+#[track_caller]
+fn check_request(
+    (route, destination, single): (&str, &str, bool),
+    sent: &[(&'static str, &'static str)],
+    want: &str,
+) {
+    let (route, destination) = (on_requests(route), on_requests(destination));
+    let (policy, _) = compile(Some(&route), Some(&destination), single);
+    let mut request = Request::get("http://shop/cart?id=7").body(()).unwrap();
+    *request.headers_mut() = headers(sent);
+    let mut taken = std::mem::take(request.headers_mut());
+    policy.unwrap_or_default().apply(&request, &mut taken);
+    assert_eq!(print(&taken), want);
+}
+
+#[test]
+fn removes_then_sets_then_adds() {
+    check_request(
+        ("x-b+=1\nx-a=s\n-x-a\nx-c+=\nx-d=\nx-b=0", "", true),
+        &[("x-a", "old"), ("x-b", "old"), ("x-m", "1")],
+        "x-a=s x-b=0 x-b=1 x-m=1",
+    );
+}
+
+#[test]
+fn set_leaves_one_line_and_add_leaves_all() {
+    check_request(
+        ("x-m=s\nx-n+=3", "", true),
+        &[("x-m", "1"), ("x-m", "2"), ("x-n", "1"), ("x-n", "2")],
+        "x-m=s x-n=1 x-n=2 x-n=3",
+    );
+}
+
+#[test]
+fn names_are_sorted_before_case_is_dropped() {
+    check_request(
+        ("x-a=low\nX-A=up\nx-b+=low\nX-B+=up\n-X-RM", "", true),
+        &[("x-rm", "1")],
+        "x-a=low x-b=up x-b=low",
+    );
+}
+
+#[test]
+fn what_fits_in_one_line_stays_in_one_line() {
+    check_request(
+        ("user-agent+=b\naccept+=x\naccept-language+=de", "", true),
+        &[("user-agent", "a"), ("accept-language", "en")],
+        "accept=x accept-language=en accept-language=de user-agent=a,b",
+    );
+    check_request(
+        ("user-agent+=b", "", true),
+        &[("user-agent", "")],
+        "user-agent=b",
+    );
+}
+
+#[test]
+fn a_single_destination_wins_over_the_route() {
+    check_request(
+        (
+            "x-a=route\nx-c+=route\n-x-q",
+            "x-a=destination\nx-c+=destination\n-x-r",
+            true,
+        ),
+        &[("x-q", "1"), ("x-r", "1")],
+        "x-a=destination x-c=route x-c=destination",
+    );
+}
+
+#[test]
+fn the_route_wins_over_one_of_several_destinations() {
+    check_request(
+        (
+            "x-a=route\nx-c+=route\nx-e=%REQ(x-a)%\n-x-q",
+            "x-a=destination\nx-c+=destination\nx-d=%REQ(x-q)%\n-x-r",
+            false,
+        ),
+        &[("x-r", "1"), ("x-q", "Q"), ("x-a", "0")],
+        "x-a=route x-c=destination x-c=route x-d=Q x-e=destination",
+    );
+}
+
+/// Formats one value for a request and prints what becomes of it.
+#[track_caller]
+fn check_value(value: &str, want: &str) {
+    let sent = [
+        ("x-a", "AbC"),
+        ("x-m", "1"),
+        ("x-m", "2"),
+        ("x-empty", ""),
+        ("x-set", "old"),
+        ("x-utf", "\u{e9}"),
+        ("host", "shop:80"),
+    ];
+    let written = on_requests(&format!("x-out={value}\nx-set=new\n-x-utf"));
+    let mut found = Diagnostics::default();
+    check(&written, At::Top, &mut found);
+    let (policy, _) = compile(Some(&written), None, true);
+    let request = Request::get("/cart?id=7").body(()).unwrap();
+    let mut headers = headers(&sent);
+    policy.unwrap().apply(&request, &mut headers);
+    let formatted = headers.get("x-out").map(HeaderValue::as_bytes);
+    let formatted = formatted.map(String::from_utf8_lossy).unwrap_or_default();
+    let got = match found.iter().next() {
+        Some(fault) => format!("{}: {}", fault.code(), fault.message()),
+        None => formatted.into_owned(),
+    };
+    assert_eq!(got, want, "{value:?}");
+}
+
+#[test]
+fn values_are_formatted_from_the_request_as_it_was() {
+    check_value("%REQ(x-a)%", "AbC");
+    check_value("%REQ(X-A)%", "AbC");
+    check_value("%REQ(x-none?x-a)%", "AbC");
+    check_value("%REQ(x-none?:PATH)%", "/cart?id=7");
+    check_value("%REQ(x-empty?x-a)%", "");
+    check_value("%REQ(x-a?x-b)%%%", "AbC%");
+    check_value("<%REQ(x-a)%|%REQ(x-none)%>", "<AbC|>");
+    check_value("a%REQ(x-none)%", "a");
+    check_value("%REQ(x-none)%", "");
+    check_value("%REQ(x-m)%", "1");
+    check_value("%REQ(x-set)%-%REQ(x-utf)%", "old-\u{e9}");
+    check_value("%REQ(:path)% %REQ(:method)%", "/cart?id=7 GET");
+    check_value("%REQ(:authority)% %REQ(host)%", "shop:80 shop:80");
+    check_value("%PROTOCOL%%%", "HTTP/1.1%");
+    check_value("100%%", "100%");
+    check_value("%%%%", "%%");
+    check_value("\u{e9}", "\u{e9}");
+}
+
+#[test]
+fn the_host_is_the_uris_where_there_is_no_header() {
+    check_request(
+        ("x-a=%REQ(host)%\nx-b=%REQ(:authority)%", "", true),
+        &[],
+        "x-a=shop x-b=shop",
+    );
+}
+
+#[test]
+fn values_that_cannot_be_formatted_are_refused() {
+    let config = "invalid-value: header value configuration";
+    check_value("a\u{7f}", &format!("{config} a\\u{{7f}} is invalid"));
+    check_value(
+        "5%",
+        &format!("{config}: invalid header configuration. Un-escaped %"),
+    );
+    check_value("%REQ%", &format!("{config}: REQ requires parameters"));
+    check_value(
+        "%req(x-a)%",
+        &format!("{config}: Envoy has no formatter like `%req(x-a)%`"),
+    );
+    check_value(
+        "%REQ(x-a) %",
+        &format!("{config}: Envoy has no formatter like `%REQ(x-a) %`"),
+    );
+    check_value(
+        "%REQ(x a)%",
+        &format!("{config}: `x a` is not a header name"),
+    );
+    check_value(
+        "%REQ(a?b?c)%",
+        &format!("{config}: more than one alternative header specified in a?b?c"),
+    );
+    check_value(
+        "%PROTOCOL(2)%",
+        &format!("{config}: PROTOCOL takes no parameters"),
+    );
+    check_value(
+        "%START_TIME%",
+        "not-built: this version does not format %START_TIME% in request headers yet",
+    );
+    check_value(
+        "%RESP(x)%",
+        "not-built: this version does not format %RESP% in request headers yet",
+    );
+    check_value(
+        "%REQ(:scheme)%",
+        "not-built: this version does not format `:scheme` in header values yet",
+    );
+}
+
+/// Prints what is wrong with operations on requests and on responses.
+#[track_caller]
+fn check_faults(request: &str, response: &str, want: &[&str]) {
+    let written = api::Headers {
+        request: Some(operations(request)),
+        response: Some(operations(response)),
+    };
+    let mut found = Diagnostics::default();
+    check(&written, At::Top, &mut found);
+    let got: Vec<_> = found
+        .iter()
+        .map(|it| format!("{}: {}", it.path(), it.message()))
+        .collect();
+    assert_eq!(got, want);
+}
+
+#[test]
+fn faults_are_told_in_istios_words_and_once() {
+    check_faults("Host=a\n:authority+=b\nx=1", "x=1", &[]);
+    check_faults("-a b", "", &[]);
+    check_faults(
+        "-host\n-:path\n:path=1\n=1",
+        "Host=a\n-",
+        &[
+            r#"request.set[""]: header name cannot be empty"#,
+            r#"request.set[":path"]: invalid header ":path": header cannot have ":" prefix"#,
+            r#"request.remove[0]: invalid header "host": cannot set Host header"#,
+            r#"request.remove[1]: invalid header ":path": header cannot have ":" prefix"#,
+            r#"response.set["Host"]: invalid header "Host": cannot set Host header"#,
+            "response.remove[0]: header name cannot be empty",
+        ],
+    );
+    check_faults(
+        "a b=1\nX-Envoy-Max-Retries+=3",
+        "x-envoy-max-retries=3",
+        &[
+            r#"request.set["a b"]: invalid header "a b": not a header name"#,
+            "request.add[\"X-Envoy-Max-Retries\"]: this version does not retry or time out by a \
+             x-envoy-max-retries that is set by a rule yet",
+        ],
+    );
+}
+
+#[test]
+fn host_is_an_authority_and_no_header() {
+    let find = |written: &str| authority_of(&on_requests(written)).map(str::to_owned);
+    assert_eq!(find("x=1"), None);
+    assert_eq!(find("HOST+=a").as_deref(), Some("a"));
+    assert_eq!(find(":authority=b\nhost+=a").as_deref(), Some("b"));
+    assert_eq!(find("host=\nhost+=a").as_deref(), Some("a"));
+    let written = on_requests("host=b\n:authority+=a");
+    assert_eq!(compile(Some(&written), None, true), (None, None));
+}
+
+#[test]
+fn responses_are_formatted_from_their_own_headers() {
+    let written =
+        on_responses("x-o=new\nx-out=%RESP(x-o)%-%RESP(X-None?x-o)%\nx-add+=%RESP(x-rm)%\n-x-rm");
+    let (_, policy) = compile(Some(&written), None, true);
+    let mut response = Response::new(());
+    *response.headers_mut() = headers(&[("x-o", "first"), ("x-rm", "gone")]);
+    policy.unwrap().apply(&mut response);
+    assert_eq!(
+        print(response.headers()),
+        "x-add=gone x-o=new x-out=first-first"
+    );
+}

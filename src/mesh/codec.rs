@@ -1,0 +1,126 @@
+//! What Envoy's codec refuses and hyper lets through: refused at the proxy border.
+
+use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{Method, Request, StatusCode, Version};
+
+use super::hop::words;
+use crate::context::ResponseFlags;
+use crate::reply::LocalReply;
+
+/// The methods Envoy knows in HTTP/1.1; it refuses all others.
+const METHODS: [&str; 34] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
+/// The most bytes of headers Envoy takes.
+const MAX_HEADERS: usize = 60 << 10;
+/// The most headers `Connection` may name.
+const MAX_NOMINATED: usize = 9;
+
+/// Refuses what Envoy's codec refuses and hyper lets through.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
+    let (headers, uri) = (request.headers(), request.uri());
+    let refuse = |status: StatusCode, body: &'static str, details: &'static str| {
+        let flags = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+        Err(LocalReply::new(status, flags).body(body).details(details))
+    };
+    let bad = |details| refuse(StatusCode::BAD_REQUEST, "Bad Request", details);
+    let sizes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    if sizes.sum::<usize>() > MAX_HEADERS {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return refuse(
+            status,
+            "Request Header Fields Too Large",
+            "http1.headers_too_large",
+        );
+    }
+    let strange = |byte: u8| !byte.is_ascii_graphic() || b"\"#/<>?\\^`{|}".contains(&byte);
+    let host = headers
+        .get(HOST)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    if request.version() < Version::HTTP_11 {
+        return refuse(
+            StatusCode::UPGRADE_REQUIRED,
+            "Upgrade Required",
+            "low_version",
+        );
+    }
+    if request.version() == Version::HTTP_11 {
+        if !METHODS.contains(&request.method().as_str()) {
+            return bad("http1.codec_error");
+        }
+        let connect = request.method() == Method::CONNECT;
+        let port = uri.authority().and_then(Authority::port);
+        if connect && (uri.path_and_query().is_some() || port.is_none()) {
+            return bad("http1.invalid_url");
+        }
+        if !connect
+            && uri
+                .scheme_str()
+                .is_some_and(|it| !matches!(it, "http" | "https"))
+        {
+            return bad("http1.invalid_scheme");
+        }
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let coding = codings.next();
+        let chunked = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !coding.is_none_or(chunked) || codings.next().is_some() {
+            let status = StatusCode::NOT_IMPLEMENTED;
+            return refuse(status, "Not Implemented", "http1.invalid_transfer_encoding");
+        }
+        let forwarding = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+        let rejected = |name: &str| {
+            name.starts_with(':') || forwarding.iter().any(|it| name.eq_ignore_ascii_case(it))
+        };
+        let mut named = words(headers, &CONNECTION).filter(|name| !name.is_empty());
+        let (mut count, mut refused) = (0, false);
+        named.by_ref().for_each(|name| {
+            count += 1;
+            refused |= rejected(name);
+        });
+        if count > MAX_NOMINATED || refused {
+            return bad("http1.connection_header_rejected");
+        }
+    }
+    if host.iter().copied().any(strange) {
+        return bad("http.invalid_authority");
+    }
+    Ok(())
+}

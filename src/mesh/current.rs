@@ -1,0 +1,57 @@
+//! The plan in force, read by every request and replaced as a whole.
+//!
+//! A request holds the plan it was matched under until its response body ends,
+//! so reading the plan counts a reference. Were that one count, every core would
+//! write to it with every request. So each of a few shards has a count of its
+//! own, and a thread keeps to one shard. Nothing is pinned to a thread: replacing
+//! the plan reaches every shard at once, and the old plan lives exactly as long
+//! as its requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::plan::{Plan, PlanRef};
+
+/// More shards than cores of most machines; two threads on one shard are slower, not wrong.
+const SHARDS: usize = 32;
+
+pub(super) struct Current {
+    shards: Box<[Shard]>,
+}
+
+/// On a cache line of its own.
+#[repr(align(128))]
+struct Shard(ArcSwap<Arc<Plan>>);
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Threads take the shards in turn.
+    static SHARD: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS;
+}
+
+impl Current {
+    pub(super) fn new(plan: Plan) -> Self {
+        let plan = Arc::new(plan);
+        let shard = || Shard(ArcSwap::from_pointee(plan.clone()));
+        Self {
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+        }
+    }
+
+    /// The plan in force, counted on this thread's shard.
+    pub(super) fn get(&self) -> PlanRef {
+        let place = SHARD.with(|place| *place);
+        // The remainder is below the number of shards.
+        self.shards[place % self.shards.len()].0.load_full()
+    }
+
+    pub(super) fn replace(&self, plan: Plan) {
+        let plan = Arc::new(plan);
+        for shard in &self.shards {
+            shard.0.store(Arc::new(plan.clone()));
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The innermost service: pick an endpoint, send, and turn what went wrong into Envoy's answer.
+//!
+//! Readiness ends above: which endpoint a request wants is known only from the
+//! request, so this service is always ready and refuses instead of waiting. It
+//! never fails; errors of the transport become replies here, once.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::uri::{Authority, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::{Body as _, Frame, SizeHint};
+use pin_project::pin_project;
+use tower_service::Service;
+
+use super::response_body::{ResponseBody, StreamInfo};
+use super::routed::Routed;
+use crate::body::{Body, BoxError};
+use crate::context::ResponseFlags;
+use crate::endpoint::{Endpoint, InFlight};
+use crate::failure::ClassifyFailure;
+use crate::host;
+use crate::load_balancer::least_request;
+use crate::reply::{LocalReply, is_grpc};
+use crate::request_body::RequestBody;
+use crate::rt::Rng;
+use crate::transport::Transport;
+
+/// How often a balancer is asked again when it gives an endpoint that was tried before.
+const HOST_SELECTION_ATTEMPTS: u32 = 5;
+
+/// Sends each request to an endpoint of the destination chosen for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Dispatch<T> {
+    transport: T,
+    dice: Rng,
+}
+
+impl<T> Dispatch<T> {
+    pub(crate) const fn new(transport: T, dice: Rng) -> Self {
+        Self { transport, dice }
+    }
+
+    /// An endpoint for the request, with its place; earlier tries' endpoints are avoided.
+    fn pick(&self, routed: &Routed) -> Result<(Endpoint, u32), LocalReply> {
+        if let Some(endpoint) = &routed.passthrough {
+            return Ok((Endpoint::clone(endpoint), 0));
+        }
+        let endpoints = routed.cluster().ok_or_else(no_cluster)?.endpoints();
+        let mut picked = None;
+        for _ in 0..=HOST_SELECTION_ATTEMPTS {
+            picked = least_request(endpoints, self.dice.next_u64());
+            if !picked.is_some_and(|place| routed.tried.contains(&(place as u32))) {
+                break;
+            }
+        }
+        let place = picked.ok_or_else(no_healthy_upstream)?;
+        let endpoint = endpoints.get(place).ok_or_else(no_healthy_upstream)?;
+        Ok((endpoint.clone(), place as u32))
+    }
+}
+
+impl<T, B> Service<Request<RequestBody<B, Routed>>> for Dispatch<T>
+where
+    T: Transport,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<T::ResponseBody>>;
+    type Error = Infallible;
+    type Future = DispatchFuture<T::Future>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody<B, Routed>>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let (body, routed) = body.split();
+        let grpc = is_grpc(&parts.headers);
+        let mut info = StreamInfo::of(routed);
+        let routed = info.routed();
+        let (endpoint, place) = match self.pick(routed) {
+            Ok(picked) => picked,
+            Err(reply) => return DispatchFuture::answered(reply, info, grpc),
+        };
+        let (attempt, proxy) = (routed.attempt, routed.proxy);
+        if !proxy && parts.uri.scheme() == Some(&Scheme::HTTPS) && !self.transport.is_secure() {
+            return DispatchFuture::answered(in_clear(), info, grpc);
+        }
+        let mut request = Request::from_parts(parts, Body::new(Sent(body)));
+        if address_request(&mut request).is_err() {
+            let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE);
+            return DispatchFuture::answered(reply, info, grpc);
+        }
+        if proxy {
+            tell_attempt(&mut request, attempt);
+        }
+        info.endpoint = Some(place);
+        let endpoint = match endpoint.is_wildcard() {
+            false => endpoint,
+            true => endpoint.named_by(&host_of(&request)),
+        };
+        let in_flight = endpoint.begin();
+        DispatchFuture {
+            call: Some(self.transport.send(&endpoint, request)),
+            in_flight: Some(in_flight),
+            reply: None,
+            info: Some(info),
+            grpc,
+        }
+    }
+}
+
+/// The body of one try, which fails where another try has taken over: its connection ends.
+#[pin_project]
+struct Sent<B>(#[pin] RequestBody<B>);
+
+/// Another try sends the request.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the request is sent again elsewhere")]
+struct GivenUp;
+
+impl<B> http_body::Body for Sent<B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut body = self.project().0;
+        match body.as_mut().poll_frame(cx) {
+            Poll::Pending if body.is_given_up() => Poll::Ready(Some(Err(GivenUp.into()))),
+            frame => frame.map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// The host a request names, in lower case and without its port.
+fn host_of<B>(request: &Request<B>) -> Cow<'_, str> {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    host::without_port(host.unwrap_or_default())
+}
+
+/// Gives the request its `Host` header and its URI the origin form.
+fn address_request(request: &mut Request<Body>) -> Result<(), ()> {
+    if !request.headers().contains_key(HOST) {
+        let authority = request.uri().authority().map(Authority::as_str).ok_or(())?;
+        let host = HeaderValue::from_str(authority).map_err(|_| ())?;
+        request.headers_mut().insert(HOST, host);
+    }
+    if request.uri().authority().is_some() {
+        let mut uri = std::mem::take(request.uri_mut()).into_parts();
+        uri.scheme = None;
+        uri.authority = None;
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| ())?;
+    }
+    Ok(())
+}
+
+/// Tells the endpoint which try this is, as a proxy does.
+fn tell_attempt(request: &mut Request<Body>, attempt: u32) {
+    const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+    let bodiless = [
+        Method::GET,
+        Method::HEAD,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    let says_nothing = request.body().is_end_stream() && !bodiless.contains(request.method());
+    let headers = request.headers_mut();
+    headers.insert(ATTEMPT_COUNT, attempt.into());
+    if says_nothing {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// The answer to a request for `https` where nothing speaks TLS.
+fn in_clear() -> LocalReply {
+    let flags = ResponseFlags::UPSTREAM_CONNECTION_FAILURE;
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, flags)
+        .body("the built-in transport does not speak TLS yet")
+        .details("https_not_supported")
+}
+
+fn no_cluster() -> LocalReply {
+    let flags = ResponseFlags::NO_CLUSTER_FOUND;
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, flags).details("cluster_not_found")
+}
+
+fn no_healthy_upstream() -> LocalReply {
+    let flags = ResponseFlags::NO_HEALTHY_UPSTREAM;
+    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, flags)
+        .body("no healthy upstream")
+        .details("no_healthy_upstream")
+}
+
+/// One try at one endpoint.
+#[pin_project]
+#[derive(Debug)]
+pub(crate) struct DispatchFuture<F> {
+    #[pin]
+    call: Option<F>,
+    in_flight: Option<InFlight>,
+    /// There from the start when there is no call.
+    reply: Option<Box<LocalReply>>,
+    info: Option<StreamInfo>,
+    grpc: bool,
+}
+
+impl<F> DispatchFuture<F> {
+    fn answered(reply: LocalReply, info: StreamInfo, grpc: bool) -> Self {
+        Self {
+            call: None,
+            in_flight: None,
+            reply: Some(Box::new(reply)),
+            info: Some(info),
+            grpc,
+        }
+    }
+}
+
+impl<F, B, E> Future for DispatchFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: ClassifyFailure + Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let ended = match this.call.as_mut().as_pin_mut() {
+            Some(call) => Some(ready!(call.poll(cx))),
+            None => None,
+        };
+        this.call.set(None);
+        let info = this.info.take().unwrap_or_default();
+        let (reply, cause) = match ended {
+            Some(Ok(response)) => {
+                let in_flight = this.in_flight.take();
+                let response = response.map(|body| ResponseBody::upstream(body, info, in_flight));
+                return Poll::Ready(Ok(response));
+            }
+            Some(Err(error)) => {
+                let reply = LocalReply::for_failure(error.classify(), false);
+                let error: BoxError = error.into();
+                (Some(reply), Some(Arc::from(error)))
+            }
+            None => (this.reply.take().map(|reply| *reply), None),
+        };
+        *this.in_flight = None;
+        // A future is not polled again once it has ended; if it is, there is nothing to say.
+        let reply = reply.unwrap_or_else(no_cluster);
+        let response: Response<ResponseBody<B>> = reply.into_response(*this.grpc);
+        let response = response.map(|body| body.about(info).caused_by(cause));
+        Poll::Ready(Ok(response))
+    }
+}

@@ -1,0 +1,101 @@
+//! The policies of a rule: each concept's own compile step, and what may not stand together.
+
+use super::route::Policies;
+use crate::api;
+use crate::context::MatchedPath;
+use crate::cors_policy;
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::direct_response;
+use crate::fault;
+use crate::redirect;
+use crate::retries;
+use crate::timeout;
+
+/// What a match block makes of the path, for actions that replace what was matched.
+pub(super) fn matched_path(block: Option<&api::HttpMatchRequest>) -> MatchedPath {
+    match block.and_then(|block| block.uri.as_ref()) {
+        Some(api::StringMatch::Prefix(prefix)) => MatchedPath::Prefix(prefix.len()),
+        Some(api::StringMatch::Exact(_)) => MatchedPath::Exact,
+        Some(api::StringMatch::Regex(_)) => MatchedPath::Regex,
+        Some(api::StringMatch::Present) | None => MatchedPath::None,
+    }
+}
+
+/// The policies of a rule; whatever is wrong is told to `found`.
+pub(super) fn read_policies(
+    written: &api::HttpRoute,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Policies {
+    if let Some(redirect) = &written.redirect {
+        let mut blocks: Vec<_> = written.r#match.iter().map(Some).collect();
+        if blocks.is_empty() {
+            blocks.push(None);
+        }
+        for block in blocks {
+            let at = at.field("redirect");
+            redirect::compile(redirect, matched_path(block), 80, false, at, found);
+        }
+    }
+    let fault = written.fault.as_ref();
+    let response = written.direct_response.as_ref();
+    let cors = written.cors_policy.as_ref();
+    Policies {
+        fault: fault.and_then(|it| fault::compile(it, at.field("fault"), found)),
+        direct_response: response
+            .and_then(|it| direct_response::compile(it, at.field("directResponse"), found)),
+        cors: cors.and_then(|it| cors_policy::compile(it, at.field("corsPolicy"), found)),
+        timeout: written
+            .timeout
+            .and_then(|it| timeout::compile(it, at.field("timeout"), found)),
+        retries: retries::compile(written.retries.as_ref(), at.field("retries"), found),
+    }
+}
+
+/// Says which actions may not stand side by side, in Istio's words.
+pub(super) fn report_combinations(written: &api::HttpRoute, at: At<'_>, found: &mut Diagnostics) {
+    let route = !written.route.is_empty();
+    let redirect = written.redirect.is_some();
+    let response = written.direct_response.is_some();
+    for (together, field, message) in [
+        (
+            route && redirect,
+            "redirect",
+            "HTTP route cannot contain both route and redirect",
+        ),
+        (
+            written.fault.is_some() && redirect,
+            "fault",
+            "HTTP route cannot contain both fault and redirect",
+        ),
+        (
+            written.rewrite.is_some() && redirect,
+            "rewrite",
+            "HTTP route rule cannot contain both rewrite and redirect",
+        ),
+        (
+            response && redirect,
+            "directResponse",
+            "HTTP route rule cannot contain both direct_response and redirect",
+        ),
+        (
+            route && response,
+            "directResponse",
+            "HTTP route cannot contain both route and direct_response",
+        ),
+        (
+            written.fault.is_some() && response,
+            "fault",
+            "HTTP route cannot contain both fault and direct_response",
+        ),
+        (
+            written.rewrite.is_some() && response,
+            "rewrite",
+            "HTTP route rule cannot contain both rewrite and direct_response",
+        ),
+    ] {
+        if together {
+            found.push(Diagnostic::new(Code::Exclusive, at.field(field), message));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The body of every response, and with it what is known of the request it answers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::routed::Routed;
+use crate::body::{BodyError, BoxError};
+use crate::endpoint::{Address, InFlight};
+use crate::reply::FromLocalReply;
+
+/// Which rule a request fell under and where it went: what an access log writes.
+///
+/// Source: the operators of Envoy's access log format named beside each method.
+/// Flags and details stand in the response's extensions, as
+/// [`ResponseFlags`](crate::context::ResponseFlags) and
+/// [`LocalReply`](crate::reply::LocalReply).
+#[derive(Clone, Debug, Default)]
+pub struct StreamInfo {
+    routed: Option<Routed>,
+    /// The endpoint's place in its destination.
+    pub(super) endpoint: Option<u32>,
+    /// Path and request id, noted at the proxy border only.
+    request: Option<Box<(Option<PathAndQuery>, Option<HeaderValue>)>>,
+}
+
+impl StreamInfo {
+    pub(crate) const fn of(routed: Routed) -> Self {
+        Self {
+            routed: Some(routed),
+            endpoint: None,
+            request: None,
+        }
+    }
+
+    /// The same request has this route.
+    pub(crate) fn set_route(&mut self, routed: Routed) {
+        self.routed = Some(routed);
+    }
+
+    /// Notes what a proxy's log tells of the request.
+    pub(crate) fn note_request(&mut self, path: Option<PathAndQuery>, id: Option<HeaderValue>) {
+        self.request = Some(Box::new((path, id)));
+    }
+
+    /// Takes over what was known before the request was sent, where nothing later is known.
+    pub(crate) fn complete(&mut self, before: Self) {
+        if self.routed.is_none() {
+            self.routed = before.routed;
+        }
+        self.request = before.request;
+    }
+
+    /// What was routed; made with it, so it is there.
+    pub(super) fn routed(&self) -> &Routed {
+        match &self.routed {
+            Some(routed) => routed,
+            None => unreachable!("asked only where it was made with a route"),
+        }
+    }
+
+    /// The request was answered before any try.
+    pub(crate) const fn note_unsent(&mut self) {
+        if let Some(routed) = &mut self.routed {
+            routed.attempt = 0;
+        }
+    }
+
+    /// `%ROUTE_NAME%`: the rule's name; nothing where it has none or no rule matched.
+    #[must_use]
+    pub fn route_name(&self) -> Option<&str> {
+        let name = &*self.routed.as_ref()?.route().name;
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// `%UPSTREAM_CLUSTER%`: `outbound|port|subset|host`.
+    #[must_use]
+    pub fn upstream_cluster(&self) -> Option<&str> {
+        let routed = self.routed.as_ref()?;
+        match &routed.passthrough {
+            Some(_) => Some("PassthroughCluster"),
+            None => Some(routed.cluster()?.name()),
+        }
+    }
+
+    /// `%UPSTREAM_HOST%`: the endpoint the request was sent to.
+    #[must_use]
+    pub fn upstream_host(&self) -> Option<&Address> {
+        let (routed, place) = (self.routed.as_ref()?, self.endpoint?);
+        let endpoint = match &routed.passthrough {
+            Some(endpoint) => endpoint,
+            None => routed.cluster()?.endpoints().get(place as usize)?,
+        };
+        Some(endpoint.address())
+    }
+
+    /// `%REQ(:PATH)%` as it was matched; noted by [`Forward`](crate::mesh::Forward) only.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.request.as_ref()?.0.as_ref().map(PathAndQuery::as_str)
+    }
+
+    /// `%REQ(X-REQUEST-ID)%`; noted by [`Forward`](crate::mesh::Forward) only.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request.as_ref()?.1.as_ref()?.to_str().ok()
+    }
+
+    /// `%UPSTREAM_REQUEST_ATTEMPT_COUNT%`: 0 where the request met no destination.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        let routed = self.routed.as_ref();
+        let met = routed.filter(|it| it.passthrough.is_some() || it.cluster().is_some());
+        met.map_or(0, |it| it.attempt)
+    }
+}
+
+/// The one response body: an upstream's, streamed through, or the text of a local answer.
+///
+/// The request counts as under way at its endpoint until this body has ended or
+/// is dropped. Dropping it early cancels the rest of the response.
+#[pin_project]
+#[derive(Debug)]
+pub struct ResponseBody<B> {
+    #[pin]
+    content: Content<B>,
+    info: StreamInfo,
+    in_flight: Option<InFlight>,
+    deadline: Option<Deadline>,
+}
+
+/// When the body must have ended; a timer only once somebody waits for it.
+#[derive(Debug)]
+enum Deadline {
+    At(Instant),
+    Armed(Pin<Box<Sleep>>),
+}
+
+/// The route's timeout passed while the body was under way.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("upstream request timeout")]
+struct TimedOut;
+
+#[pin_project(project = ContentProjected)]
+#[derive(Debug)]
+enum Content<B> {
+    Upstream(#[pin] B),
+    Local(Bytes, Option<Cause>),
+}
+
+/// The error a local answer stands for.
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+impl<B> ResponseBody<B> {
+    pub(super) const fn upstream(body: B, info: StreamInfo, in_flight: Option<InFlight>) -> Self {
+        Self {
+            content: Content::Upstream(body),
+            info,
+            in_flight,
+            deadline: None,
+        }
+    }
+
+    /// The body must have ended by then, or its reader gets an error.
+    pub(super) fn end_by(&mut self, deadline: Instant) {
+        self.deadline = Some(Deadline::At(deadline));
+    }
+
+    /// The same, about this request.
+    pub(crate) fn about(mut self, info: StreamInfo) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// The same, with the error a local answer stands for.
+    pub(super) fn caused_by(mut self, error: Option<Cause>) -> Self {
+        if let Content::Local(_, cause) = &mut self.content {
+            *cause = error;
+        }
+        self
+    }
+
+    /// What is known beside a local answer's text.
+    pub(super) fn take_apart(self) -> (StreamInfo, Option<Cause>) {
+        let cause = self.cause();
+        (self.info, cause)
+    }
+
+    /// The error a local answer stands for.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match &self.content {
+            Content::Local(_, cause) => cause.clone(),
+            Content::Upstream(_) => None,
+        }
+    }
+
+    /// Which rule the request fell under and where it went.
+    #[must_use]
+    pub const fn info(&self) -> &StreamInfo {
+        &self.info
+    }
+
+    /// The same, to change.
+    pub(crate) const fn info_mut(&mut self) -> &mut StreamInfo {
+        &mut self.info
+    }
+}
+
+/// Ready once the time is up; never, where there is no limit.
+fn poll_deadline(deadline: &mut Option<Deadline>, cx: &mut Context<'_>) -> Poll<()> {
+    match deadline {
+        None => Poll::Pending,
+        Some(Deadline::Armed(timer)) => timer.as_mut().poll(cx),
+        Some(Deadline::At(instant)) => {
+            let mut timer = Box::pin(sleep_until(*instant));
+            let polled = timer.as_mut().poll(cx);
+            *deadline = Some(Deadline::Armed(timer));
+            polled
+        }
+    }
+}
+
+impl<B> FromLocalReply for ResponseBody<B> {
+    fn from_local_reply(text: Bytes) -> Self {
+        Self {
+            content: Content::Local(text, None),
+            info: StreamInfo::default(),
+            in_flight: None,
+            deadline: None,
+        }
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.project();
+        let frame = match this.content.project() {
+            ContentProjected::Local(text, _) if text.is_empty() => None,
+            ContentProjected::Local(text, _) => Some(Ok(Frame::data(std::mem::take(text)))),
+            ContentProjected::Upstream(body) => match body.poll_frame(cx) {
+                Poll::Ready(frame) => frame.map(|frame| frame.map_err(BodyError::new)),
+                Poll::Pending => {
+                    ready!(poll_deadline(this.deadline, cx));
+                    Some(Err(BodyError::new(TimedOut)))
+                }
+            },
+        };
+        if !matches!(frame, Some(Ok(_))) {
+            *this.in_flight = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Local(text, _) => text.is_empty(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Local(text, _) => SizeHint::with_exact(text.len() as u64),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What travels with a request once it is matched, and how layers read their policies through it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::Request;
+
+use super::{Choice, Cluster, Plan, Route};
+use crate::endpoint::Endpoint;
+use crate::request_body::{Carry, RequestBody};
+use crate::select::Select;
+
+/// The plan a request was matched under. The outer count is shared by few threads, the inner one
+/// is touched only when a plan is replaced.
+pub(crate) type PlanRef = Arc<Arc<Plan>>;
+
+/// The note beside a request's body: the plan, the rule, the destination the dice chose.
+#[derive(Clone)]
+pub(crate) struct Routed {
+    pub(super) plan: PlanRef,
+    pub(super) route: u32,
+    pub(super) choice: u32,
+    /// The try under way, from 1.
+    pub(super) attempt: u32,
+    /// Whether the request passes through a proxy, which tells endpoints so.
+    pub(super) proxy: bool,
+    /// Endpoints of earlier tries, by their place.
+    pub(super) tried: Vec<u32>,
+    /// The endpoint of a host that nothing declares.
+    pub(super) passthrough: Option<Box<Endpoint>>,
+}
+
+impl Routed {
+    pub(super) const fn new(plan: PlanRef, route: u32, choice: u32) -> Self {
+        Self {
+            plan,
+            route,
+            choice,
+            attempt: 1,
+            proxy: false,
+            tried: Vec::new(),
+            passthrough: None,
+        }
+    }
+
+    /// The same, for a request that passes through a proxy.
+    pub(crate) const fn through_proxy(mut self, proxy: bool) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        self.plan.route(self.route)
+    }
+
+    pub(super) fn choice(&self) -> Option<&Choice> {
+        self.route().choices.get(self.choice as usize)
+    }
+
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        let cluster = self.choice()?.cluster?;
+        self.plan
+            .clusters
+            .get(cluster as usize)
+            .filter(|it| it.exists())
+    }
+}
+
+impl fmt::Debug for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routed")
+            .field("route", &self.route)
+            .field("choice", &self.choice)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A route, or the destination chosen, that may have a policy `P`.
+pub(crate) trait Has<P> {
+    fn policy(&self) -> Option<&P>;
+}
+
+/// Selects the policy of the route a request was matched to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FromRoute;
+
+/// A policy of a route, kept by keeping the plan.
+pub(crate) struct Held<P> {
+    routed: Routed,
+    policy: PhantomData<fn() -> P>,
+}
+
+impl<P> Deref for Held<P>
+where
+    Routed: Has<P>,
+{
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        match self.routed.policy() {
+            Some(policy) => policy,
+            None => unreachable!("only a policy that is there is held, and plans do not change"),
+        }
+    }
+}
+
+impl<P> fmt::Debug for Held<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.routed.fmt(f)
+    }
+}
+
+impl<P, B> Select<P, RequestBody<B, Routed>> for FromRoute
+where
+    Routed: Has<P>,
+{
+    type Held = Held<P>;
+
+    fn get<'a>(&'a self, request: &'a Request<RequestBody<B, Routed>>) -> Option<&'a P> {
+        request.body().note().policy()
+    }
+
+    fn hold(&self, request: &Request<RequestBody<B, Routed>>) -> Option<Held<P>> {
+        let routed = request.body().note();
+        Has::<P>::policy(routed)?;
+        Some(Held {
+            routed: routed.clone(),
+            policy: PhantomData,
+        })
+    }
+}
+
+impl<B> Carry<RequestBody<B, Routed>> for FromRoute {
+    type Inner = B;
+    type Note = Routed;
+
+    fn carry(&self, body: RequestBody<B, Routed>) -> RequestBody<B, Routed> {
+        body
+    }
+}

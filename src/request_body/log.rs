@@ -1,0 +1,97 @@
+//! The frames of a body that is kept to be sent again: append-only, read by cursors.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// What one request's tries share: the frames sent so far, and where more come from.
+pub(super) struct Log<B> {
+    pub(super) frames: Vec<Frame<Bytes>>,
+    pub(super) source: Pin<Box<B>>,
+    pub(super) kept: usize,
+    pub(super) limit: usize,
+    pub(super) ended: bool,
+    pub(super) overflown: bool,
+    /// The number of the try that reads. Earlier ones may still hold a body, as a connection does
+    /// that was answered early; they get nothing more, or two would share one source and one waker.
+    pub(super) reader: u64,
+    /// Whom to tell when another try takes over.
+    pub(super) waiting: Option<Waker>,
+}
+
+fn copy(frame: &Frame<Bytes>) -> Frame<Bytes> {
+    match (frame.data_ref(), frame.trailers_ref()) {
+        (Some(data), _) => Frame::data(data.clone()),
+        (None, Some(trailers)) => Frame::trailers(trailers.clone()),
+        (None, None) => Frame::data(Bytes::new()),
+    }
+}
+
+impl<B> Log<B> {
+    /// Another try reads from now on; gives its number.
+    pub(super) fn take_over(&mut self) -> u64 {
+        self.reader += 1;
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+        self.reader
+    }
+}
+
+impl<B: Body<Data = Bytes>> Log<B> {
+    /// What is still to come for a reader at frame `at`.
+    pub(super) fn size_hint(&self, at: usize) -> SizeHint {
+        let kept = self.frames.iter().skip(at).filter_map(Frame::data_ref);
+        let kept = kept.map(|data| data.len() as u64).sum::<u64>();
+        let mut hint = self.source.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + kept);
+        }
+        hint.set_lower(hint.lower() + kept);
+        hint
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        reader: u64,
+        at: &mut usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if reader != self.reader {
+            return Poll::Pending;
+        }
+        if let Some(frame) = self.frames.get(*at) {
+            *at += 1;
+            return Poll::Ready(Some(Ok(copy(frame))));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = match self.source.as_mut().poll_frame(cx) {
+            Poll::Pending => {
+                self.waiting = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Ready(end) => {
+                self.ended = true;
+                // A body that failed cannot be sent again whole.
+                self.overflown |= end.is_some();
+                return Poll::Ready(end);
+            }
+        };
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        if !self.overflown && self.kept + length <= self.limit {
+            self.kept += length;
+            self.frames.push(copy(&frame));
+            *at += 1;
+        } else {
+            self.overflown = true;
+            self.frames = Vec::new();
+            *at = 0;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+}

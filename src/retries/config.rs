@@ -1,0 +1,59 @@
+//! From `HTTPRetry` as written to a policy.
+
+use super::on::RetryOn;
+use super::policy::RetryPolicy;
+use crate::api;
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+
+/// Compiles a rule's retries; nothing where they are off.
+pub(crate) fn compile(
+    written: Option<&api::HttpRetry>,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<RetryPolicy> {
+    let Some(written) = written else {
+        return Some(RetryPolicy::istio_default());
+    };
+    let not_built = |field, found: &mut Diagnostics| {
+        let message = format!("this version does not act on {field} yet");
+        found.push(Diagnostic::new(Code::NotBuilt, at.field(field), message));
+    };
+    if written.retry_remote_localities == Some(true) {
+        not_built("retryRemoteLocalities", found);
+    }
+    let on = match written.retry_on.as_str() {
+        "" => Some(RetryOn::istio_default()),
+        text => match RetryOn::parse(text) {
+            Ok(on) => Some(on),
+            Err(error) => {
+                let at = at.field("retryOn");
+                found.push(Diagnostic::new(Code::InvalidValue, at, error.to_string()));
+                None
+            }
+        },
+    };
+    let Ok(attempts) = u32::try_from(written.attempts) else {
+        let at = at.field("attempts");
+        let message = "attempts cannot be negative";
+        found.push(Diagnostic::new(Code::InvalidValue, at, message));
+        return None;
+    };
+    if attempts == 0 {
+        let more = written.per_try_timeout.is_some()
+            || !written.retry_on.is_empty()
+            || written.retry_remote_localities.is_some();
+        if more {
+            let message = "http retry policy configured when attempts are set to 0 (disabled)";
+            found.push(Diagnostic::new(Code::Exclusive, at, message));
+        }
+        return None;
+    }
+    let mut policy = RetryPolicy::new(attempts, on?);
+    if let Some(limit) = written.per_try_timeout.filter(|it| !it.is_zero()) {
+        policy = policy.per_try_timeout(limit);
+    }
+    if let Some(base) = written.backoff.filter(|it| !it.is_zero()) {
+        policy = policy.backoff(base);
+    }
+    Some(policy)
+}

@@ -1,0 +1,59 @@
+//! `http[].retries`: which failures are tried again, how often, and how long to wait.
+//!
+//! `attempts: N` means up to N tries after the first. Whether a try counts as
+//! failed is decided by `retryOn` from the response's head, or from what kept
+//! the upstream from answering; nothing is tried again once a response has been
+//! taken. The method does not matter: a POST is tried again like a GET.
+//!
+//! | Setting | Default |
+//! |---|---|
+//! | no `retries` block | 2 retries on `connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes`, with no status codes |
+//! | a block without `attempts` | off |
+//! | `backoff` | 25 ms: retry k waits up to `backoff`·2^(k−1), at most 10 times `backoff`, drawn evenly from zero |
+//! | `perTryTimeout` | none |
+//!
+//! The request body is kept while it is sent, up to 1 MiB; a longer one is sent
+//! on unharmed and not tried again. When the last try has failed too its answer
+//! is returned as it is, with the flag `URX`.
+//!
+//! Dropping the future drops the try under way and the wait before the next.
+//!
+//! Source: Istio's `HTTPRetry`; conditions as Envoy 1.40 judges them.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tries = AtomicU32::new(0);
+//! let service = ServiceBuilder::new()
+//!     .layer(RetryLayer::new(RetryPolicy::new(2, RetryOn::parse("gateway-error")?)))
+//!     .service(service_fn(|_: Request<_>| {
+//!         let status = if tries.fetch_add(1, Ordering::Relaxed) < 2 { 503 } else { 200 };
+//!         let response = Response::builder().status(status).body(Full::<Bytes>::default());
+//!         async move { Ok::<_, std::io::Error>(response.expect("a valid response")) }
+//!     }));
+//! let response = service.oneshot(Request::new(Full::<Bytes>::default())).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod on;
+mod policy;
+mod service;
+
+pub(crate) use config::compile;
+pub use on::{InvalidRetryOn, RetryOn};
+pub use policy::RetryPolicy;
+pub use service::{Attempts, ResponseFuture, Retry, RetryLayer};
+
+#[cfg(test)]
+mod tests;

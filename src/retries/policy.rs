@@ -1,0 +1,74 @@
+//! How often, on what, and with which waits.
+
+use std::time::Duration;
+
+use super::on::RetryOn;
+
+/// A checked retry policy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RetryPolicy {
+    pub(super) attempts: u32,
+    pub(super) on: RetryOn,
+    pub(super) per_try_timeout: Option<Duration>,
+    pub(super) backoff: Duration,
+    pub(super) limit: usize,
+}
+
+impl RetryPolicy {
+    /// How much of a request body is kept to send it again: Envoy's connection buffer, 1 MiB.
+    const LIMIT: usize = 1 << 20;
+    /// Envoy's base interval.
+    const BACKOFF: Duration = Duration::from_millis(25);
+
+    /// Up to `attempts` tries after the first.
+    #[must_use]
+    pub const fn new(attempts: u32, on: RetryOn) -> Self {
+        Self {
+            attempts,
+            on,
+            per_try_timeout: None,
+            backoff: Self::BACKOFF,
+            limit: Self::LIMIT,
+        }
+    }
+
+    /// What Istio does when nothing is written: twice, when nothing was sent yet or a gRPC server
+    /// is unavailable.
+    #[must_use]
+    pub const fn istio_default() -> Self {
+        Self::new(2, RetryOn::istio_default())
+    }
+
+    /// The time for the response head of each try; no limit unless told.
+    #[must_use]
+    pub const fn per_try_timeout(mut self, limit: Duration) -> Self {
+        self.per_try_timeout = Some(limit);
+        self
+    }
+
+    /// The base of the waits; 25 ms unless told.
+    #[must_use]
+    pub const fn backoff(mut self, base: Duration) -> Self {
+        self.backoff = base;
+        self
+    }
+
+    /// How many bytes of a request body are kept; 1 MiB unless told.
+    #[must_use]
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// The wait before retry `k`, counted from 1: even in [0, base·2^(k−1)), at most 10·base.
+    #[must_use]
+    pub fn wait(&self, k: u32, roll: u64) -> Duration {
+        let most = self.backoff.saturating_mul(10);
+        let doubled = 1_u32.checked_shl(k.saturating_sub(1)).unwrap_or(u32::MAX);
+        let span = self.backoff.saturating_mul(doubled).min(most);
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        // The upper half of a 128-bit product is even in [0, nanos).
+        let drawn = (u128::from(nanos) * u128::from(roll)) >> 64;
+        Duration::from_nanos(u64::try_from(drawn).unwrap_or(nanos))
+    }
+}

@@ -1,0 +1,341 @@
+//! The layer: plain when off; what later tries need is one box when on.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
+use http_body::Body;
+use pin_project::pin_project;
+use tokio::time::{Sleep, sleep};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::policy::RetryPolicy;
+use crate::context::ResponseFlags;
+use crate::failure::{ClassifyFailure, Failure};
+use crate::reply::{FromLocalReply, LocalReply, is_grpc};
+use crate::request_body::{Carry, Replay, RequestBody};
+use crate::rt::Rng;
+use crate::select::{Own, Select};
+
+/// What retries must know of results and may note for the next try.
+///
+/// Used alone ([`Own`]), errors say themselves what they are and nothing is noted.
+pub trait Attempts<R, E, N> {
+    /// What kept the upstream from answering; nothing for an upstream's response.
+    fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure>;
+
+    /// Notes for the next try what became of the last.
+    fn again(&self, note: &mut N, last: &Result<Response<R>, E>);
+
+    /// Notes on a reply to a late try which try it was.
+    fn late(&self, note: &N, reply: &mut Response<R>);
+
+    /// The last result when no further try is made, after `retries` of them.
+    fn last(&self, result: Result<Response<R>, E>, retries: u32) -> Result<Response<R>, E>;
+}
+
+impl<P, R, E: ClassifyFailure> Attempts<R, E, ()> for Own<P> {
+    fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure> {
+        match result {
+            Ok(response) => LocalReply::of(response)?.failure.clone(),
+            Err(error) => Some(error.classify()),
+        }
+    }
+
+    fn again(&self, (): &mut (), _: &Result<Response<R>, E>) {}
+
+    fn late(&self, (): &(), _: &mut Response<R>) {}
+
+    fn last(&self, mut result: Result<Response<R>, E>, _: u32) -> Result<Response<R>, E> {
+        if let Ok(response) = &mut result {
+            ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED.note(response);
+        }
+        result
+    }
+}
+
+/// Wraps services in [`Retry`].
+#[derive(Clone, Debug)]
+pub struct RetryLayer<K = Own<RetryPolicy>> {
+    policy: K,
+    dice: Rng,
+}
+
+impl RetryLayer {
+    /// A layer that tries again by this policy.
+    #[must_use]
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self::selecting(Own::new(policy), Rng::default())
+    }
+}
+
+impl<K> RetryLayer<K> {
+    pub(crate) const fn selecting(policy: K, dice: Rng) -> Self {
+        Self { policy, dice }
+    }
+
+    /// The dice for the waits; seeded ones repeat.
+    #[must_use]
+    pub fn rng(mut self, dice: Rng) -> Self {
+        self.dice = dice;
+        self
+    }
+}
+
+impl<S, K: Clone> Layer<S> for RetryLayer<K> {
+    type Service = Retry<S, K>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Retry {
+            inner,
+            policy: self.policy.clone(),
+            dice: self.dice.clone(),
+        }
+    }
+}
+
+/// Tries again what failed. See the [module documentation](super).
+#[derive(Clone, Debug)]
+pub struct Retry<S, K = Own<RetryPolicy>> {
+    inner: S,
+    policy: K,
+    dice: Rng,
+}
+
+impl<S, B, R, K> Service<Request<B>> for Retry<S, K>
+where
+    K: Select<RetryPolicy, B> + Carry<B> + Attempts<R, S::Error, K::Note> + Clone,
+    K::Inner: Body<Data = Bytes>,
+    S: Service<Request<RequestBody<K::Inner, K::Note>>, Response = Response<R>> + Clone,
+    R: FromLocalReply,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, K, K::Held, K::Inner, K::Note, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let policy = self.policy.hold(&request);
+        let (parts, body) = request.into_parts();
+        let mut body = self.policy.carry(body);
+        let armed = policy.map(|policy| {
+            let head = Head::of(&parts);
+            Box::new(Armed {
+                service: self.inner.clone(),
+                select: self.policy.clone(),
+                dice: self.dice.clone(),
+                grpc: is_grpc(&parts.headers),
+                replay: body.arm(policy.limit),
+                retries: 0,
+                late: None,
+                head,
+                policy,
+            })
+        });
+        let call = self.inner.call(Request::from_parts(parts, body));
+        ResponseFuture {
+            state: State::Try { call },
+            armed,
+        }
+    }
+}
+
+/// A request's head, to send it again; extensions stay with the first try.
+///
+/// The headers are kept as a list: cheaper to make than a map, and most requests need no second
+/// try.
+#[derive(Debug)]
+struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Head {
+    fn of(parts: &request::Parts) -> Self {
+        let mut headers = Vec::with_capacity(parts.headers.len());
+        for (name, value) in &parts.headers {
+            headers.push((name.clone(), value.clone()));
+        }
+        Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            headers,
+        }
+    }
+
+    fn request<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.version_mut() = self.version;
+        let headers = request.headers_mut();
+        for (name, value) in &self.headers {
+            // They stood in one map before, so there is room.
+            let _ = headers.try_append(name.clone(), value.clone());
+        }
+        request
+    }
+}
+
+/// The future of a [`Retry`].
+#[pin_project]
+#[derive(Debug)]
+pub struct ResponseFuture<S, K, H, B, N, F> {
+    #[pin]
+    state: State<F>,
+    armed: Option<ArmedBox<S, K, H, B, N>>,
+}
+
+/// In a box, so that requests without retries do not carry the room for it.
+type ArmedBox<S, K, H, B, N> = Box<Armed<S, K, H, B, N>>;
+
+#[pin_project(project = StateProjected)]
+#[derive(Debug)]
+enum State<F> {
+    /// A try is under way.
+    Try {
+        #[pin]
+        call: F,
+    },
+    /// The wait before the next.
+    Wait { timer: Pin<Box<Sleep>> },
+    /// The next try's service is being readied.
+    Ready,
+}
+
+/// What later tries need.
+#[derive(Debug)]
+struct Armed<S, K, H, B, N> {
+    service: S,
+    select: K,
+    policy: H,
+    dice: Rng,
+    grpc: bool,
+    head: Head,
+    replay: Replay<B, N>,
+    retries: u32,
+    /// Ends a try that takes too long; armed when the try is first waited for.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S, K, H, B, N> Armed<S, K, H, B, N>
+where
+    H: Deref<Target = RetryPolicy>,
+{
+    /// The answer to a try that took too long, once it has.
+    fn poll_late<R, E>(&mut self, cx: &mut Context<'_>) -> Poll<Response<R>>
+    where
+        K: Attempts<R, E, N>,
+        R: FromLocalReply,
+    {
+        let Some(limit) = self.policy.per_try_timeout else {
+            return Poll::Pending;
+        };
+        let timer = self.late.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        let reply = LocalReply::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+        );
+        let reply = reply
+            .body("upstream request timeout")
+            .details("upstream_per_try_timeout");
+        let mut response = reply.into_response(self.grpc);
+        self.select.late(self.replay.note(), &mut response);
+        Poll::Ready(response)
+    }
+
+    /// Whether a result is one to try again on.
+    fn retries<R, E>(&self, result: &Result<Response<R>, E>, late: bool) -> bool
+    where
+        K: Attempts<R, E, N>,
+    {
+        let on = &self.policy.on;
+        if late {
+            return on.retries_late_try();
+        }
+        match (self.select.failure(result), result) {
+            (Some(failure), _) => on.retries_failure(&failure),
+            // A reply of our own that no upstream's failure is behind: no endpoint, no destination.
+            (None, Ok(response)) if LocalReply::of(response).is_some() => false,
+            (None, Ok(response)) => on.retries_response(response.status(), response.headers()),
+            (None, Err(_)) => false,
+        }
+    }
+}
+
+impl<S, K, H, B, N, R> Future for ResponseFuture<S, K, H, B, N, S::Future>
+where
+    K: Attempts<R, S::Error, N>,
+    H: Deref<Target = RetryPolicy>,
+    B: Body<Data = Bytes>,
+    N: Clone,
+    S: Service<Request<RequestBody<B, N>>, Response = Response<R>>,
+    R: FromLocalReply,
+{
+    type Output = Result<Response<R>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProjected::Try { call } => {
+                    let (result, late) = match (call.poll(cx), this.armed.as_deref_mut()) {
+                        (Poll::Ready(result), _) => (result, false),
+                        (Poll::Pending, None) => return Poll::Pending,
+                        (Poll::Pending, Some(armed)) => {
+                            (Ok(ready!(armed.poll_late::<R, S::Error>(cx))), true)
+                        }
+                    };
+                    let Some(armed) = this.armed.as_deref_mut() else {
+                        return Poll::Ready(result);
+                    };
+                    armed.late = None;
+                    if !armed.retries(&result, late) {
+                        return Poll::Ready(result);
+                    }
+                    if armed.retries >= armed.policy.attempts {
+                        return Poll::Ready(armed.select.last(result, armed.retries));
+                    }
+                    // A body that was not kept whole cannot be sent again.
+                    if armed.replay.again().is_none() {
+                        return Poll::Ready(result);
+                    }
+                    armed.retries += 1;
+                    armed.select.again(armed.replay.note_mut(), &result);
+                    let wait = armed.policy.wait(armed.retries, armed.dice.next_u64());
+                    // The failed try, and the response it brought, end here.
+                    drop(result);
+                    let timer = Box::pin(sleep(wait));
+                    this.state.set(State::Wait { timer });
+                }
+                StateProjected::Wait { timer } => {
+                    ready!(timer.as_mut().poll(cx));
+                    this.state.set(State::Ready);
+                }
+                StateProjected::Ready => {
+                    // Waiting and readying are states of an armed future only.
+                    let Some(armed) = this.armed.as_deref_mut() else {
+                        return Poll::Pending;
+                    };
+                    ready!(armed.service.poll_ready(cx))?;
+                    let Some(body) = armed.replay.again() else {
+                        return Poll::Pending;
+                    };
+                    let call = armed.service.call(armed.head.request(body));
+                    this.state.set(State::Try { call });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Retries around a service that fails on purpose.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use tokio::time::Instant;
+use tower::{Layer as _, Service, ServiceExt as _};
+
+use super::{RetryLayer, RetryOn, RetryPolicy};
+use crate::context::ResponseFlags;
+use crate::request_body::RequestBody;
+use crate::rt::Rng;
+
+/// What an upstream does with a try.
+#[derive(Clone, Copy)]
+enum Does {
+    Answer(u16),
+    Refuse,
+    Hang,
+}
+
+use Does::{Answer, Hang, Refuse};
+
+/// A service that follows a script and insists on being readied, each clone by itself.
+struct Upstream {
+    script: Arc<Mutex<VecDeque<Does>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    ready: bool,
+}
+
+impl Clone for Upstream {
+    fn clone(&self) -> Self {
+        Self {
+            script: self.script.clone(),
+            seen: self.seen.clone(),
+            ready: false,
+        }
+    }
+}
+
+impl Upstream {
+    fn new(script: &[Does]) -> Self {
+        Self {
+            script: Arc::new(Mutex::new(script.iter().copied().collect())),
+            seen: Arc::default(),
+            ready: false,
+        }
+    }
+}
+
+type Answering =
+    std::pin::Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, io::Error>> + Send>>;
+
+impl Service<Request<RequestBody<Full<Bytes>>>> for Upstream {
+    type Response = Response<Full<Bytes>>;
+    type Error = io::Error;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody<Full<Bytes>>>) -> Answering {
+        assert!(
+            std::mem::take(&mut self.ready),
+            "called without being readied"
+        );
+        let does = self
+            .script
+            .lock()
+            .expect("sound")
+            .pop_front()
+            .expect("no more tries");
+        let seen = self.seen.clone();
+        Box::pin(async move {
+            let body = request
+                .into_body()
+                .collect()
+                .await
+                .expect("in memory")
+                .to_bytes();
+            seen.lock()
+                .expect("sound")
+                .push(String::from_utf8_lossy(&body).into_owned());
+            match does {
+                Answer(status) => {
+                    let mut response = Response::new(Full::from("body"));
+                    *response.status_mut() = StatusCode::from_u16(status).expect("valid");
+                    Ok(response)
+                }
+                Refuse => Err(io::ErrorKind::ConnectionRefused.into()),
+                Hang => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// How the request ends, how many tries it took, and what each brought.
+async fn check(policy: RetryPolicy, script: &[Does]) -> String {
+    let upstream = Upstream::new(script);
+    let seen = upstream.seen.clone();
+    let service = RetryLayer::new(policy).rng(Rng::seeded(1)).layer(upstream);
+    let request = Request::post("/").body(Full::from("hello")).expect("valid");
+    let end = match service.oneshot(request).await {
+        Ok(response) => {
+            let flags = ResponseFlags::of(&response);
+            format!("{} {flags}", response.status().as_u16())
+        }
+        Err(error) => error.kind().to_string(),
+    };
+    let seen = seen.lock().expect("sound");
+    assert!(seen.iter().all(|body| body == "hello"), "{seen:?}");
+    format!("{end}, {} tries", seen.len())
+}
+
+fn on(attempts: u32, text: &str) -> RetryPolicy {
+    RetryPolicy::new(attempts, RetryOn::parse(text).expect("valid"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_again_until_it_succeeds_or_may_not() {
+    let tried = check(on(2, "5xx"), &[Answer(503), Refuse, Answer(200)]).await;
+    assert_eq!(tried, "200 -, 3 tries");
+    let tried = check(on(2, "5xx"), &[Answer(503), Answer(500), Answer(502)]).await;
+    assert_eq!(tried, "502 URX, 3 tries");
+    let tried = check(on(2, "connect-failure"), &[Refuse, Refuse, Refuse]).await;
+    assert_eq!(tried, "connection refused, 3 tries");
+    let tried = check(on(2, "connect-failure"), &[Answer(503)]).await;
+    assert_eq!(tried, "503 -, 1 tries");
+    let tried = check(RetryPolicy::istio_default(), &[Refuse, Answer(200)]).await;
+    assert_eq!(tried, "200 -, 2 tries");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_try_is_ended_and_tried_again_only_on_some_conditions() {
+    let limit = Duration::from_millis(150);
+    let policy = on(1, "gateway-error").per_try_timeout(limit);
+    assert_eq!(check(policy, &[Hang, Answer(200)]).await, "200 -, 2 tries");
+    let policy = RetryPolicy::istio_default().per_try_timeout(limit);
+    let began = Instant::now();
+    assert_eq!(check(policy, &[Hang]).await, "504 UT, 1 tries");
+    assert_eq!(began.elapsed(), limit);
+    let policy = on(1, "reset").per_try_timeout(limit);
+    assert_eq!(check(policy, &[Hang, Hang]).await, "504 URX,UT, 2 tries");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_beyond_the_limit_is_sent_once() {
+    let policy = on(3, "5xx").body_limit(4);
+    assert_eq!(check(policy, &[Answer(503)]).await, "503 -, 1 tries");
+    let policy = on(3, "5xx").body_limit(5);
+    assert_eq!(
+        check(policy, &[Answer(503), Answer(200)]).await,
+        "200 -, 2 tries"
+    );
+}
+
+/// Before retry k the wait is even in [0, 25 ms · 2^(k−1)), at most 250 ms.
+#[test]
+fn waits_double_up_to_ten_times_the_base() {
+    let policy = on(9, "5xx");
+    let spans = [25, 50, 100, 200, 250, 250];
+    for (k, span) in (1..).zip(spans) {
+        let span = Duration::from_millis(span);
+        assert_eq!(policy.wait(k, 0), Duration::ZERO);
+        assert!(policy.wait(k, u64::MAX) < span);
+        assert!(policy.wait(k, u64::MAX) > span - Duration::from_micros(1));
+        let half = policy.wait(k, u64::MAX / 2);
+        assert!(
+            half.abs_diff(span / 2) < Duration::from_micros(1),
+            "{k}: {half:?}"
+        );
+    }
+    assert!(policy.wait(99, u64::MAX) < Duration::from_millis(250));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_not_readied_is_not_called() {
+    // The upstream of every test here panics otherwise; this one is readied by hand.
+    let upstream = Upstream::new(&[Answer(503), Answer(200)]);
+    let mut service = RetryLayer::new(on(1, "5xx")).layer(upstream);
+    std::future::poll_fn(|cx| service.poll_ready(cx))
+        .await
+        .expect("ready");
+    let request = Request::new(Full::from("hello"));
+    assert_eq!(service.call(request).await.expect("answered").status(), 200);
+}

@@ -1,0 +1,194 @@
+//! The layer that answers for an inner service that takes too long.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use pin_project::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::{Layer, Service};
+
+use super::policy::TimeoutPolicy;
+use crate::context::ResponseFlags;
+use crate::reply::{FromLocalReply, LocalReply, is_grpc};
+use crate::request_body::{Carry, RequestBody, RequestEnd};
+use crate::select::{Own, Select};
+
+/// Wraps services in [`Timeout`].
+#[derive(Clone, Debug)]
+pub struct TimeoutLayer<K = Own<TimeoutPolicy>> {
+    policy: K,
+}
+
+impl TimeoutLayer {
+    /// A layer that gives each request this time.
+    #[must_use]
+    pub fn new(policy: TimeoutPolicy) -> Self {
+        Self::selecting(Own::new(policy))
+    }
+}
+
+impl<K> TimeoutLayer<K> {
+    /// A layer that gives each request the time `policy` finds for it.
+    pub(crate) const fn selecting(policy: K) -> Self {
+        Self { policy }
+    }
+}
+
+impl<S, K: Clone> Layer<S> for TimeoutLayer<K> {
+    type Service = Timeout<S, K>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Timeout {
+            inner,
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+/// Answers `504` for an inner service that takes too long.
+///
+/// See the [module documentation](super).
+#[derive(Clone, Debug)]
+pub struct Timeout<S, K = Own<TimeoutPolicy>> {
+    inner: S,
+    policy: K,
+}
+
+/// How the deadline goes on over a response's body.
+///
+/// Used alone ([`Own`]) it ends with the response's head: the body is the inner service's own
+/// type, and nothing is wrapped around it.
+pub trait LimitBody<R> {
+    /// The body must have ended by then.
+    fn limit(&self, body: &mut R, deadline: Instant);
+}
+
+impl<P, R> LimitBody<R> for Own<P> {
+    fn limit(&self, _: &mut R, _: Instant) {}
+}
+
+impl<S, B, R, K> Service<Request<B>> for Timeout<S, K>
+where
+    K: Select<TimeoutPolicy, B> + Carry<B> + LimitBody<R> + Clone,
+    K::Inner: Body<Data = Bytes>,
+    S: Service<Request<RequestBody<K::Inner, K::Note>>, Response = Response<R>>,
+    R: FromLocalReply,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, K>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let policy = self.policy.get(&request).copied();
+        let policy = policy.filter(|it| it.limit().is_some());
+        let mut request = request.map(|body| self.policy.carry(body));
+        let watch = policy.map(|policy| {
+            let end = request.body_mut().track();
+            Watch {
+                policy,
+                grpc: is_grpc(request.headers()),
+                sent: end.is_past().then(Instant::now),
+                end,
+                select: self.policy.clone(),
+            }
+        });
+        ResponseFuture {
+            inner: Some(self.inner.call(request)),
+            watch,
+            timer: None,
+        }
+    }
+}
+
+/// The future of a [`Timeout`].
+#[pin_project]
+#[derive(Debug)]
+pub struct ResponseFuture<F, K> {
+    // Gone once the time is up.
+    #[pin]
+    inner: Option<F>,
+    watch: Option<Watch<K>>,
+    // Armed for a request that has gone out and is not answered at once.
+    #[pin]
+    timer: Option<Sleep>,
+}
+
+#[derive(Debug)]
+struct Watch<K> {
+    policy: TimeoutPolicy,
+    grpc: bool,
+    end: RequestEnd,
+    /// When the request had gone out whole, once that is known.
+    sent: Option<Instant>,
+    select: K,
+}
+
+impl<K> Watch<K> {
+    /// When the time is up; pending while the request is still going out, and where that is never.
+    fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<Instant> {
+        let sent = match self.sent {
+            Some(sent) => sent,
+            None => {
+                ready!(self.end.poll(cx));
+                *self.sent.insert(Instant::now())
+            }
+        };
+        self.policy
+            .deadline(sent)
+            .map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn reply<R: FromLocalReply>(&self) -> Response<R> {
+        let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
+        LocalReply::new(StatusCode::GATEWAY_TIMEOUT, flags)
+            .body("upstream request timeout")
+            .details("response_timeout")
+            .into_response(self.grpc)
+    }
+}
+
+impl<F, R, E, K> Future for ResponseFuture<F, K>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: FromLocalReply,
+    K: LimitBody<R>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        // The inner future goes first: an answer that comes together with the deadline counts.
+        if let Some(inner) = this.inner.as_mut().as_pin_mut()
+            && let Poll::Ready(mut result) = inner.poll(cx)
+        {
+            // The same deadline goes on over the body; of a response that came at once, before
+            // there was a reason to look at the clock, it is not known and as good as whole.
+            if let (Some(watch), Ok(response)) = (this.watch, &mut result)
+                && let Some(deadline) = watch.sent.and_then(|sent| watch.policy.deadline(sent))
+            {
+                watch.select.limit(response.body_mut(), deadline);
+            }
+            return Poll::Ready(result);
+        }
+        let Some(watch) = this.watch else {
+            return Poll::Pending;
+        };
+        if this.timer.is_none() {
+            let deadline = ready!(watch.poll_deadline(cx));
+            this.timer.set(Some(sleep_until(deadline)));
+        }
+        if let Some(timer) = this.timer.as_pin_mut() {
+            ready!(timer.poll(cx));
+        }
+        this.inner.set(None);
+        Poll::Ready(Ok(watch.reply()))
+    }
+}

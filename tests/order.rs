@@ -1,0 +1,276 @@
+//! Which answers get the header operations of their rule and of its destination, and which get
+//! CORS headers: the order of the layers, as it is seen from outside.
+//!
+//! What is expected of each row was measured on Envoy 1.40; `tests/envoy/cases/layers.yaml`
+//! asks a real one.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use tower::{ServiceExt as _, service_fn};
+use tower_mesh::body::Body;
+use tower_mesh::context::ResponseFlags;
+use tower_mesh::endpoint::Endpoint;
+use tower_mesh::mesh::{Forward, Mesh};
+use tower_mesh::transport::PerEndpoint;
+
+const TABLE: &str = r#"
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: one}
+spec:
+  hosts: [one.test]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  endpoints: [{address: 10.0.0.1, labels: {version: v1}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: one}
+spec:
+  host: one.test
+  subsets: [{name: empty, labels: {version: v2}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: rules}
+spec:
+  hosts: [a.test]
+  http:
+  - match: [{uri: {exact: /up}}]
+    headers: &rule {response: {set: {x-rule: rule}}}
+    corsPolicy: &cors {allowOrigins: [{exact: "https://ok.test"}], allowMethods: [PUT]}
+    timeout: 1s
+    route: &one [{destination: {host: one.test}, headers: &to {response: {set: {x-to: to}}}}]
+  - match: [{uri: {exact: /abort}}]
+    headers: *rule
+    corsPolicy: *cors
+    fault: &abort {abort: {httpStatus: 503, percentage: {value: 100}}}
+    route: *one
+  - match: [{uri: {exact: /delay}}]
+    headers: *rule
+    corsPolicy: *cors
+    fault: {delay: {fixedDelay: 1s, percentage: {value: 100}}}
+    route: *one
+  - match: [{uri: {exact: /several}}]
+    headers: *rule
+    corsPolicy: *cors
+    fault: *abort
+    route:
+    - {destination: {host: one.test}, weight: 1, headers: *to}
+    - {destination: {host: one.test, subset: empty}, weight: 0}
+  - match: [{uri: {exact: /redirect}}]
+    headers: *rule
+    corsPolicy: *cors
+    redirect: {uri: /x}
+  - match: [{uri: {exact: /direct}}]
+    headers: *rule
+    corsPolicy: *cors
+    directResponse: {status: 200, body: {string: direct}}
+  - match: [{uri: {exact: /unhealthy}}]
+    headers: *rule
+    corsPolicy: *cors
+    route: [{destination: {host: one.test, subset: empty}, headers: *to}]
+  - match: [{uri: {exact: /unknown}}]
+    headers: *rule
+    corsPolicy: *cors
+    route: [{destination: {host: one.test, subset: none}, headers: *to}]
+  - match: [{uri: {exact: /bad}}]
+    directResponse: {status: 400}
+  - match: [{uri: {exact: /last-word}}]
+    headers:
+      response:
+        set: {access-control-allow-origin: rule}
+        add: {access-control-expose-headers: rule}
+    corsPolicy: {allowOrigins: [{exact: "https://ok.test"}], exposeHeaders: [cors]}
+    route: *one
+"#;
+
+type Answer = Pin<Box<dyn Future<Output = io::Result<Response<Full<Bytes>>>> + Send>>;
+type Upstream = tower::util::ServiceFn<fn(Request<Body>) -> Answer>;
+
+/// Does as the request's `x-up` says.
+fn upstream(_: &Endpoint) -> Upstream {
+    service_fn(|request| {
+        let wanted = request.headers().get("x-up").cloned();
+        Box::pin(async move {
+            match wanted.as_ref().map(|it| it.to_str().unwrap()) {
+                Some("refuse") => return Err(io::ErrorKind::ConnectionRefused.into()),
+                Some("sleep") => tokio::time::sleep(Duration::from_secs(60)).await,
+                _ => {}
+            }
+            Ok(Response::new(Full::default()))
+        })
+    })
+}
+
+type Proxy = Forward<PerEndpoint<fn(&Endpoint) -> Upstream>>;
+
+fn proxy() -> Proxy {
+    let built = Mesh::builder().lenient(true).yaml(TABLE).build();
+    let (mesh, _) = built.unwrap();
+    mesh.forward_with(upstream)
+}
+
+const OK: (&str, &str) = ("origin", "https://ok.test");
+const NO: (&str, &str) = ("origin", "https://no.test");
+const ASKS: (&str, &str) = ("access-control-request-method", "PUT");
+const GRPC: (&str, &str) = ("content-type", "application/grpc");
+
+/// The answer, with the number of tries in place of its body.
+async fn send(line: &str, headers: &[(&str, &str)]) -> Response<u32> {
+    let (method, path) = line.split_once(' ').unwrap();
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in [("host", "a.test")].iter().chain(headers) {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::empty()).unwrap();
+    let response = proxy().oneshot(request).await.unwrap();
+    response.map(|body| body.info().attempts())
+}
+
+/// `status flags`, then which of the three kinds of headers are there.
+async fn seen(line: &str, headers: &[(&str, &str)]) -> String {
+    let response = send(line, headers).await;
+    let flags = ResponseFlags::of(&response);
+    let mut text = format!("{} {flags}", response.status().as_u16());
+    for (name, word) in [
+        ("x-rule", " rule"),
+        ("x-to", " to"),
+        ("access-control-allow-origin", " cors"),
+    ] {
+        if response.headers().contains_key(name) {
+            text += word;
+        }
+    }
+    text
+}
+
+/// A request, its headers, and what is seen of the answer.
+type Row<'r> = (&'r str, &'r [(&'r str, &'r str)], &'r str);
+
+async fn check(rows: &[Row<'_>]) {
+    for (line, headers, want) in rows {
+        assert_eq!(seen(line, headers).await, *want, "{line} {headers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_of_an_upstream_get_both() {
+    check(&[
+        ("GET /up", &[OK], "200 - rule to cors"),
+        ("GET /up", &[NO], "200 - rule to"),
+        ("GET /up", &[], "200 - rule to"),
+        ("OPTIONS /up", &[OK], "200 - rule to cors"),
+        ("OPTIONS /up", &[NO, ASKS], "200 - rule to"),
+        ("GET /delay", &[OK], "200 DI rule to cors"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn aborts_get_header_operations_and_no_cors() {
+    check(&[
+        ("GET /abort", &[OK], "503 FI rule to"),
+        ("GET /abort", &[OK, GRPC], "200 FI rule to"),
+        ("OPTIONS /abort", &[OK, ASKS], "503 FI rule to"),
+        ("GET /several", &[OK], "503 FI rule to"),
+        ("OPTIONS /several", &[OK, ASKS], "503 FI rule to"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn redirects_and_direct_responses_know_no_cors() {
+    check(&[
+        ("GET /redirect", &[OK], "301 - rule"),
+        ("OPTIONS /redirect", &[OK, ASKS], "301 - rule"),
+        ("GET /direct", &[OK], "200 - rule"),
+        ("OPTIONS /direct", &[OK, ASKS], "200 - rule"),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn preflights_get_cors_headers_only() {
+    check(&[
+        ("OPTIONS /up", &[OK, ASKS], "200 - cors"),
+        ("OPTIONS /unhealthy", &[OK, ASKS], "200 - cors"),
+        ("OPTIONS /unknown", &[OK, ASKS], "200 - cors"),
+        ("OPTIONS /delay", &[OK, ASKS], "200 DI cors"),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_behind_cors_get_both() {
+    check(&[
+        ("GET /unhealthy", &[OK], "503 UH rule to cors"),
+        ("GET /unhealthy", &[NO], "503 UH rule to"),
+        ("GET /unhealthy", &[OK, GRPC], "200 UH rule to cors"),
+        ("GET /unknown", &[OK], "503 NC rule to cors"),
+        ("GET /unknown", &[OK, GRPC], "200 NC rule to cors"),
+        (
+            "GET /up",
+            &[OK, ("x-up", "refuse")],
+            "503 URX,UF rule to cors",
+        ),
+        ("GET /up", &[OK, ("x-up", "sleep")], "504 UT rule to cors"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn requests_without_a_route_get_nothing() {
+    check(&[
+        ("GET /other", &[OK], "404 NR"),
+        ("OPTIONS /other", &[OK, ASKS], "404 NR"),
+        ("GET /up/%00", &[OK], "400 -"),
+    ])
+    .await;
+}
+
+/// All values of a header, in order.
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
+    let values = headers.get_all(name).iter();
+    values.map(|value| value.to_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn cors_has_the_last_word_on_an_upstreams_answer() {
+    let allowed = send("GET /last-word", &[OK]).await;
+    let get = |name| values(allowed.headers(), name);
+    assert_eq!(get("access-control-allow-origin"), ["https://ok.test"]);
+    assert_eq!(get("access-control-expose-headers"), ["cors"]);
+
+    let other = send("GET /last-word", &[NO]).await;
+    let get = |name| values(other.headers(), name);
+    assert_eq!(get("access-control-allow-origin"), ["rule"]);
+    assert_eq!(get("access-control-expose-headers"), ["rule"]);
+}
+
+#[tokio::test]
+async fn what_is_answered_before_the_router_counts_no_try() {
+    for (line, attempts) in [("GET /up", 1), ("GET /abort", 0), ("OPTIONS /up", 0)] {
+        let answer = send(line, &[OK, ASKS]).await;
+        assert_eq!(*answer.body(), attempts, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_request_ends_its_connection_whoever_calls_it_so() {
+    for (line, closes) in [("GET /bad", true), ("GET /direct", false)] {
+        let answer = send(line, &[]).await;
+        assert_eq!(
+            answer.headers().contains_key("connection"),
+            closes,
+            "{line}"
+        );
+    }
+}
