@@ -7,8 +7,8 @@ use tower_mesh::api::{
     DestinationRule, Resource, Resources, ServiceEntryPort, Spec, Subset, WorkloadEntry,
 };
 
+use super::actions::cluster_name;
 use super::hosts::{complete, most_specific};
-use super::routes::cluster_name;
 use super::{Client, Result, Service, is_visible};
 
 /// The namespace whose rules apply to everybody.

@@ -5,11 +5,17 @@
 //! says in words which behaviour it stands for. What is not translated yet is
 //! refused, never left out, so a case cannot pass because a field was lost.
 
+mod actions;
 mod clusters;
+mod filters;
+mod header_operations;
 mod hosts;
+mod retries;
 mod routes;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_actions;
 
 use std::collections::{BTreeMap, BTreeSet};
 

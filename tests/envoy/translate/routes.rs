@@ -1,11 +1,9 @@
 //! The rules of a VirtualService as Envoy routes.
 
 use serde_json::{Map, Value, json};
-use tower_mesh::api::{
-    Destination, HttpMatchRequest, HttpRetry, HttpRoute, Resource, StringMatch, VirtualService,
-};
+use tower_mesh::api::{HttpMatchRequest, HttpRoute, Resource, StringMatch, VirtualService};
 
-use super::hosts::complete;
+use super::actions::{self, cluster_name};
 use super::{Client, Result, Service};
 
 /// Compilation of a VirtualService: one route for every match of every rule, in order.
@@ -22,10 +20,9 @@ pub(super) fn routes(
     let mut routes = Vec::new();
     for rule in &rules.http {
         check(resource, rule)?;
-        let action = action(resource, rule, client)?;
+        let action = actions::action(resource, rule, client)?;
         if rule.r#match.is_empty() {
-            let all = json!({"prefix": "/"});
-            routes.push(json!({"name": rule.name, "match": all, "route": action}));
+            routes.push(named(&action, &rule.name, json!({"prefix": "/"})));
             return Ok(routes);
         }
         for condition in &rule.r#match {
@@ -39,7 +36,7 @@ pub(super) fn routes(
             };
             let matched = matcher(condition);
             let last = is_catch_all(&matched);
-            routes.push(json!({"name": name, "match": matched, "route": action}));
+            routes.push(named(&action, &name, matched));
             if last {
                 return Ok(routes);
             }
@@ -48,24 +45,41 @@ pub(super) fn routes(
     Ok(routes)
 }
 
+/// A route is its action with a name and a match.
+fn named(action: &Value, name: &str, matched: Value) -> Value {
+    let mut route = action.clone();
+    route["name"] = json!(name);
+    route["match"] = matched;
+    route
+}
+
 /// Default route of a service: everything to the whole service at the port dialled.
 pub(super) fn default_route(service: &Service, client: &Client) -> Value {
     let cluster = cluster_name(u32::from(client.port), "", &service.host);
     json!({
         "name": "default",
         "match": {"prefix": "/"},
-        "route": forward(json!({"cluster": cluster})),
+        "route": actions::forward(json!({"cluster": cluster}), None, None),
     })
 }
 
-/// Refuses whatever a rule has beyond name, match and route.
+/// Refuses whatever a rule has that no rule of translation speaks of.
 fn check(resource: &Resource, rule: &HttpRoute) -> Result<()> {
     let mut rest = rule.clone();
     rest.name.clear();
     rest.r#match.clear();
     rest.route.clear();
-    // `attempts: 0` switches retries off, which is what the translation does anyway.
-    if rest.retries == Some(HttpRetry::default()) {
+    rest.redirect = None;
+    rest.direct_response = None;
+    rest.rewrite = None;
+    rest.headers = None;
+    rest.timeout = None;
+    rest.fault = None;
+    rest.cors_policy = None;
+    if let Some(retries) = &rest.retries
+        && retries.retry_remote_localities.is_none()
+        && retries.retry_ignore_previous_hosts.is_none()
+    {
         rest.retries = None;
     }
     match rest == HttpRoute::default() {
@@ -177,62 +191,4 @@ fn is_catch_all(matched: &Value) -> bool {
     (prefix || regex)
         && matched.get("headers").is_none()
         && matched.get("query_parameters").is_none()
-}
-
-/// Destinations: one is taken whatever its weight; of several, those of weight 0 are dropped.
-fn action(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Value> {
-    let mut clusters = Vec::new();
-    for to in &rule.route {
-        let (Some(destination), None) = (&to.destination, &to.headers) else {
-            return Err(format!("{}: not translated: {to:?}", resource.id()));
-        };
-        let cluster = cluster(resource, destination, client);
-        clusters.push((cluster, to.weight));
-    }
-    match clusters.as_slice() {
-        [] => Err(format!("{}: a rule without destinations", resource.id())),
-        [(cluster, _)] => Ok(forward(json!({"cluster": cluster}))),
-        several => {
-            let several = several.iter().filter(|(_, weight)| *weight > 0);
-            let entry = |(name, weight): &(String, i32)| json!({"name": name, "weight": weight});
-            let several: Vec<Value> = several.map(entry).collect();
-            Ok(forward(json!({"weighted_clusters": {"clusters": several}})))
-        }
-    }
-}
-
-/// Destination: its own port; else the service's only one as this listener shows it, and
-/// every service is cut down to the port dialled; else the port dialled, whether the service
-/// has it or not.
-fn cluster(resource: &Resource, destination: &Destination, client: &Client) -> String {
-    let namespace = resource.metadata.namespace_or_default();
-    let host = complete(&destination.host, namespace);
-    let port = match &destination.port {
-        Some(port) => port.number,
-        None => u32::from(client.port),
-    };
-    cluster_name(port, &destination.subset, &host)
-}
-
-/// Cluster names: direction, port, subset, host.
-pub(super) fn cluster_name(port: u32, subset: &str, host: &str) -> String {
-    format!("outbound|{port}|{subset}|{host}")
-}
-
-/// What every forwarding route has: no timeout unless one is written, and no cap on the
-/// timeout a gRPC client asks for.
-fn forward(mut action: Value) -> Value {
-    action["timeout"] = json!("0s");
-    action["max_grpc_timeout"] = json!("0s");
-    if let Some(policy) = retry_policy() {
-        action["retry_policy"] = policy;
-    }
-    action
-}
-
-/// Retries, the one place for them: Istio retries twice unless told otherwise. The library does
-/// not retry yet, so neither does Envoy here; once it does, this returns Istio's default policy
-/// (and `check` lets `retries` through).
-const fn retry_policy() -> Option<Value> {
-    None
 }

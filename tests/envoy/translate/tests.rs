@@ -62,7 +62,7 @@ fn owners(translation: &Translation) -> Vec<(String, String)> {
 }
 
 /// The `http` rules of a VirtualService as routes.
-fn routes(http: &str) -> Vec<Value> {
+pub(super) fn routes(http: &str) -> Vec<Value> {
     let spec = format!("{{hosts: [a.test], http: {http}}}");
     let translation = at(80, &[rules("v", &spec)]);
     translation.routes["virtual_hosts"][0]["routes"]
@@ -273,10 +273,9 @@ fn subsets_come_from_the_nearest_namespace_and_the_most_exact_host() {
 #[test]
 fn what_is_not_translated_is_refused() {
     for rule in [
-        "{redirect: {uri: /x}}",
-        "{timeout: 1s, route: [{destination: {host: a}}]}",
-        "{retries: {attempts: 2}, route: [{destination: {host: a}}]}",
-        "{route: [{destination: {host: a}, headers: {request: {remove: [x]}}}]}",
+        "{mirror: {host: b.test}, route: [{destination: {host: a}}]}",
+        "{fault: {abort: {httpStatus: 500, percentage: {value: 50}}}, route: [{destination: {host: a}}]}",
+        "{retries: {attempts: 2, retryRemoteLocalities: true}, route: [{destination: {host: a}}]}",
     ] {
         let yaml = rules("v", &format!("{{hosts: [a.test], http: [{rule}]}}"));
         let resources = Resources::from_yaml("test.yaml", &yaml);

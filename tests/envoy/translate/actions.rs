@@ -1,0 +1,187 @@
+//! What a rule does as the action of an Envoy route: forward, redirect or answer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tower_mesh::api::{
+    Destination, HttpDirectResponse, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute,
+    HttpRouteDestination, RedirectPort, Resource,
+};
+
+use super::header_operations::Operations;
+use super::hosts::complete;
+use super::retries::retry_policy;
+use super::{Client, Result, filters};
+
+/// Everything of a route but its name and its match.
+///
+/// A redirect is looked at first, then a direct response, then the destinations. Faults,
+/// CORS and the rule's header operations go on the route whatever its action is.
+pub(super) fn action(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Value> {
+    let mut route = json!({});
+    let mut operations = Operations::of(rule.headers.as_ref());
+    if let Some(to) = &rule.redirect {
+        route["redirect"] = redirect(resource, to, client)?;
+    } else if let Some(answer) = &rule.direct_response {
+        route["direct_response"] = direct_response(answer);
+    } else {
+        route["route"] = destinations(resource, rule, client, &mut operations)?;
+    }
+    operations.write(&mut route);
+    let configured = filters::of(resource, rule)?;
+    if !configured.is_empty() {
+        route["typed_per_filter_config"] = Value::Object(configured);
+    }
+    Ok(route)
+}
+
+/// Destinations: one is taken whatever its weight; of several, those of weight 0 are dropped.
+///
+/// The header operations of a single destination join those of the rule, behind them; of
+/// several, each keeps its own, which Envoy runs before the rule's. A host is rewritten as the
+/// rule's `rewrite` says, else as the rule's headers say, else as the destination's do.
+fn destinations(
+    resource: &Resource,
+    rule: &HttpRoute,
+    client: &Client,
+    operations: &mut Operations,
+) -> Result<Value> {
+    let target = |to: &HttpRouteDestination| match &to.destination {
+        Some(destination) => Ok(cluster(resource, destination, client)),
+        None => Err(format!("{}: not translated: {to:?}", resource.id())),
+    };
+    let mut authority = operations.authority.clone();
+    let mut forwarding = match rule.route.as_slice() {
+        [] => return Err(format!("{}: a rule without destinations", resource.id())),
+        [to] => {
+            let own = Operations::of(to.headers.as_ref());
+            authority = authority.or_else(|| own.authority.clone());
+            operations.join(own);
+            json!({"cluster": target(to)?})
+        }
+        several => {
+            let mut clusters = Vec::new();
+            for to in several.iter().filter(|to| to.weight > 0) {
+                let mut cluster = json!({"name": target(to)?, "weight": to.weight});
+                let own = Operations::of(to.headers.as_ref());
+                if let Some(authority) = &own.authority {
+                    cluster["host_rewrite_literal"] = json!(authority);
+                }
+                own.write(&mut cluster);
+                clusters.push(cluster);
+            }
+            json!({"weighted_clusters": {"clusters": clusters}})
+        }
+    };
+    if let Some(written) = &rule.rewrite {
+        rewrite(&mut forwarding, written);
+        if !written.authority.is_empty() {
+            authority = Some(written.authority.clone());
+        }
+    }
+    if let Some(authority) = authority {
+        forwarding["host_rewrite_literal"] = json!(authority);
+    }
+    Ok(forward(forwarding, rule.retries.as_ref(), rule.timeout))
+}
+
+/// Rewrite of the path: a regular expression is preferred to `uri`, and `uri` takes the place
+/// of what the match has matched.
+fn rewrite(forwarding: &mut Value, written: &HttpRewrite) {
+    if let Some(rule) = &written.uri_regex_rewrite {
+        forwarding["regex_rewrite"] = json!({
+            "pattern": {"regex": rule.r#match},
+            "substitution": rule.rewrite,
+        });
+    } else if !written.uri.is_empty() {
+        forwarding["prefix_rewrite"] = json!(written.uri);
+    }
+}
+
+/// Destination: its own port; else the service's only one as this listener shows it, and
+/// every service is cut down to the port dialled; else the port dialled, whether the service
+/// has it or not.
+fn cluster(resource: &Resource, destination: &Destination, client: &Client) -> String {
+    let namespace = resource.metadata.namespace_or_default();
+    let host = complete(&destination.host, namespace);
+    let port = match &destination.port {
+        Some(port) => port.number,
+        None => u32::from(client.port),
+    };
+    cluster_name(port, &destination.subset, &host)
+}
+
+/// Cluster names: direction, port, subset, host.
+pub(super) fn cluster_name(port: u32, subset: &str, host: &str) -> String {
+    format!("outbound|{port}|{subset}|{host}")
+}
+
+/// What every forwarding route has: no timeout unless one is written; and what is written, or
+/// no cap at all, also limits the timeout a gRPC client asks for.
+pub(super) fn forward(
+    mut action: Value,
+    retries: Option<&HttpRetry>,
+    timeout: Option<Duration>,
+) -> Value {
+    let timeout = seconds(timeout.unwrap_or_default());
+    action["timeout"] = json!(timeout);
+    action["max_grpc_timeout"] = json!(timeout);
+    if let Some(policy) = retry_policy(retries) {
+        action["retry_policy"] = policy;
+    }
+    action
+}
+
+/// Redirect: an address from the request's own, with the parts that are written replaced.
+///
+/// The port is written, or the one of the listener where it shall be the request's. The one
+/// that belongs to the scheme is left out, and a sidecar's scheme is `http` if none is written.
+fn redirect(resource: &Resource, written: &HttpRedirect, client: &Client) -> Result<Value> {
+    let refuse = || Err(format!("{}: not translated: {written:?}", resource.id()));
+    let mut action = json!({"host_redirect": written.authority});
+    match (written.uri.as_str(), written.prefix_rewrite.as_str()) {
+        (uri, "") => action["path_redirect"] = json!(uri),
+        ("", prefix) => action["prefix_rewrite"] = json!(prefix),
+        _ => return refuse(),
+    }
+    if !written.scheme.is_empty() {
+        action["scheme_redirect"] = json!(written.scheme);
+    }
+    let port = match (written.port, &written.derive_port) {
+        (Some(port), _) => port,
+        (None, Some(RedirectPort::FromRequestPort)) => u32::from(client.port),
+        (None, _) => 0,
+    };
+    match (port, written.scheme.as_str()) {
+        (80, "" | "http") | (443, "https") | (0, _) => {}
+        _ => action["port_redirect"] = json!(port),
+    }
+    let code = match written.redirect_code {
+        None | Some(0 | 301) => "MOVED_PERMANENTLY",
+        Some(302) => "FOUND",
+        Some(303) => "SEE_OTHER",
+        Some(307) => "TEMPORARY_REDIRECT",
+        Some(308) => "PERMANENT_REDIRECT",
+        Some(_) => return refuse(),
+    };
+    action["response_code"] = json!(code);
+    Ok(action)
+}
+
+/// Direct response: the status, and the body as text or as bytes.
+fn direct_response(written: &HttpDirectResponse) -> Value {
+    let mut answer = json!({"status": written.status});
+    if let Some(body) = &written.body {
+        if let Some(text) = &body.string {
+            answer["body"] = json!({"inline_string": text});
+        } else if let Some(bytes) = &body.bytes {
+            answer["body"] = json!({"inline_bytes": bytes});
+        }
+    }
+    answer
+}
+
+/// A duration as Envoy reads it.
+pub(super) fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}

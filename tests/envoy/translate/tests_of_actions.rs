@@ -1,0 +1,81 @@
+//! The rules of actions that are easiest to get wrong.
+
+use serde_json::{Value, json};
+
+use super::tests::routes;
+
+/// The only route of a rule.
+fn route(rule: &str) -> Value {
+    routes(&format!("[{rule}]")).remove(0)
+}
+
+#[test]
+fn a_port_that_belongs_to_the_scheme_is_left_out() {
+    for (written, port) in [
+        ("port: 80", Value::Null),
+        ("port: 80, scheme: https", json!(80)),
+        ("port: 443, scheme: https", Value::Null),
+        ("port: 443", json!(443)),
+        ("derivePort: FROM_REQUEST_PORT", Value::Null),
+        ("derivePort: FROM_REQUEST_PORT, scheme: https", json!(80)),
+        ("derivePort: FROM_PROTOCOL_DEFAULT", Value::Null),
+    ] {
+        let redirect = &route(&format!("{{redirect: {{authority: x, {written}}}}}"))["redirect"];
+        assert_eq!(redirect["port_redirect"], port, "{written}");
+        assert_eq!(redirect["response_code"], "MOVED_PERMANENTLY");
+    }
+}
+
+const OPERATIONS: &str = "headers: {request: {set: {x-a: rule}}}, route: [{destination: {host: b.test}, weight: 1, headers: {request: {set: {x-a: to, Host: to.test}}}}";
+
+/// The values of the headers to add.
+fn values(of: &Value) -> Vec<&str> {
+    let added = of["request_headers_to_add"].as_array().unwrap().iter();
+    added
+        .map(|it| it["header"]["value"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn operations_of_a_single_destination_join_its_rule() {
+    let one = route(&format!("{{{OPERATIONS}]}}"));
+    assert_eq!(values(&one), ["rule", "to"]);
+    assert_eq!(one["route"]["host_rewrite_literal"], "to.test");
+}
+
+#[test]
+fn operations_of_several_destinations_stay_with_them() {
+    let several = format!("{{{OPERATIONS}, {{destination: {{host: c.test}}, weight: 1}}]}}");
+    let several = route(&several);
+    assert_eq!(values(&several), ["rule"]);
+    let first = &several["route"]["weighted_clusters"]["clusters"][0];
+    assert_eq!(values(first), ["to"]);
+    assert_eq!(first["host_rewrite_literal"], "to.test");
+    assert_eq!(several["route"]["host_rewrite_literal"], Value::Null);
+}
+
+#[test]
+fn the_host_of_a_rewrite_beats_the_headers() {
+    let rule = format!("{{rewrite: {{authority: written.test}}, {OPERATIONS}]}}");
+    assert_eq!(
+        route(&rule)["route"]["host_rewrite_literal"],
+        "written.test"
+    );
+}
+
+#[test]
+fn faults_without_a_share_meet_nobody() {
+    let fault = route(
+        "{fault: {abort: {grpcStatus: UNAVAILABLE}}, route: [{destination: {host: b.test}}]}",
+    );
+    let abort = &fault["typed_per_filter_config"]["envoy.filters.http.fault"]["abort"];
+    assert_eq!(abort["grpc_status"], 14);
+    assert_eq!(abort["percentage"]["numerator"], 0);
+}
+
+#[test]
+fn a_timeout_also_caps_what_grpc_clients_ask_for() {
+    let forward = route("{timeout: 1500ms, route: [{destination: {host: b.test}}]}");
+    assert_eq!(forward["route"]["timeout"], "1.5s");
+    assert_eq!(forward["route"]["max_grpc_timeout"], "1.5s");
+}
