@@ -134,9 +134,15 @@ impl LocalReply {
         response.extensions_mut().insert(self);
         response
     }
-}
 
-impl LocalReply {
+    /// The answer to a request that a route's time was up for; `details` say which time.
+    pub(crate) fn upstream_request_timeout(details: &'static str) -> Self {
+        let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
+        Self::new(StatusCode::GATEWAY_TIMEOUT, flags)
+            .body("upstream request timeout")
+            .details(details)
+    }
+
     /// The answer for an upstream that did not answer; `retried` if it was asked more than once.
     #[must_use]
     pub fn for_failure(failure: Failure, retried: bool) -> Self {

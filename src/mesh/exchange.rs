@@ -17,7 +17,9 @@ use super::{Mesh, MeshError, codec, hop, prepare};
 use crate::body::BoxError;
 use crate::context::{Preflight, ResponseFlags};
 use crate::match_request::RequestHead;
-use crate::plan::{Chain, ChainFuture, Decision, ResponseBody, Routed, StreamInfo, decide};
+use crate::plan::{
+    Chain, ChainFuture, Decision, ResponseBody, Routed, StreamInfo, decide, no_route,
+};
 use crate::reply::{LocalReply, is_grpc};
 use crate::request_body::RequestBody;
 use crate::transport::Transport;
@@ -41,12 +43,7 @@ where
     call: Option<ChainFuture<T, B>>,
     /// There from the start when there is no call.
     reply: Option<Box<LocalReply>>,
-    info: StreamInfo,
-    grpc: bool,
-    /// Whether there is a request body on a connection that cannot go on without reading it.
-    unread: bool,
-    /// Whether closing the connection is said in a header.
-    http1: bool,
+    notes: Notes,
 }
 
 impl<T, B> Exchange<T, B>
@@ -62,12 +59,13 @@ where
         border: Border,
         mut request: Request<B>,
     ) -> Self {
+        let http1 = request.version() <= Version::HTTP_11;
         let mut notes = Notes {
             info: StreamInfo::default(),
             grpc: is_grpc(request.headers()),
-            unread: request.version() <= Version::HTTP_11 && !request.body().is_end_stream(),
+            unread: http1 && !request.body().is_end_stream(),
+            http1,
         };
-        let http1 = request.version() <= Version::HTTP_11;
         match notes.route(mesh, border, &mut request) {
             Ok(routed) => {
                 notes.info.set_route(routed.clone());
@@ -75,30 +73,26 @@ where
                 Self {
                     call: Some(chain.call(request.map(|body| RequestBody::new(body, routed)))),
                     reply: None,
-                    info: notes.info,
-                    grpc: notes.grpc,
-                    unread: notes.unread,
-                    http1,
+                    notes,
                 }
             }
             Err(reply) => Self {
                 call: None,
                 reply: Some(Box::new(reply)),
-                info: notes.info,
-                grpc: notes.grpc,
-                unread: notes.unread,
-                http1,
+                notes,
             },
         }
     }
 }
 
-/// What is noted of a request while it is routed.
+/// What is noted of a request while it is routed, for its answer.
 struct Notes {
     info: StreamInfo,
     grpc: bool,
     /// Whether there is a request body on a connection that cannot go on without reading it.
     unread: bool,
+    /// Whether closing the connection is said in a header.
+    http1: bool,
 }
 
 impl Notes {
@@ -133,7 +127,7 @@ impl Notes {
         }
         let scheme = match border {
             Border::Client { .. } => request.uri().scheme_str().unwrap_or("http"),
-            Border::Proxy { .. } => hop::scheme(request).ok_or_else(prepare::no_route)?,
+            Border::Proxy { .. } => hop::scheme(request).ok_or_else(no_route)?,
         };
         let head = RequestHead::new(
             request.method().as_str(),
@@ -175,13 +169,13 @@ where
             }
             None => {
                 let reply = this.reply.take().map(|reply| *reply);
-                let reply = reply.unwrap_or_else(prepare::no_route);
-                let mut response: Response<ResponseBody<_>> = reply.into_response(*this.grpc);
+                let reply = reply.unwrap_or_else(no_route);
+                let mut response: Response<ResponseBody<_>> = reply.into_response(this.notes.grpc);
                 response.extensions_mut().insert(Refused);
                 response
             }
         };
-        let mut info = std::mem::take(this.info);
+        let mut info = std::mem::take(&mut this.notes.info);
         if !response.extensions().is_empty() && is_unsent(&response) {
             info.note_unsent();
         }
@@ -271,7 +265,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let grpc = this.exchange.grpc;
+        let grpc = this.exchange.notes.grpc;
         let response = ready!(this.exchange.poll_response(cx));
         if grpc || response.extensions().is_empty() {
             return Poll::Ready(Ok(response));
@@ -293,7 +287,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (unread, http1) = (this.exchange.unread, this.exchange.http1);
+        let Notes { unread, http1, .. } = this.exchange.notes;
         let mut response = ready!(this.exchange.poll_response(cx));
         // A reply of our own that nobody asked an upstream for has left the request unread.
         // A bad request ends its connection, whoever calls it that short of the upstream.

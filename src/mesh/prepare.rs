@@ -6,6 +6,7 @@ use http::{Request, StatusCode};
 
 use crate::context::ResponseFlags;
 use crate::path::{InvalidPath, PathNormalization};
+use crate::plan::no_route;
 use crate::reply::LocalReply;
 
 /// The authority a request is routed by: its `Host` header, else the URI's own.
@@ -62,11 +63,6 @@ pub(super) fn normalize<B>(
         }
         Err(_) => Err(bad_request()),
     }
-}
-
-/// The answer to a request that no rule can be for.
-pub(super) fn no_route() -> LocalReply {
-    LocalReply::new(StatusCode::NOT_FOUND, ResponseFlags::NO_ROUTE_FOUND).details("route_not_found")
 }
 
 /// The answer to what is not proper HTTP.

@@ -96,7 +96,7 @@ pub(crate) fn decide(plan: &PlanRef, port: u16, request: &RequestHead<'_>, dice:
     let (first, end) = (range.start as usize, range.end as usize);
     let routes = plan.routes.get(first..end).unwrap_or_default();
     let Some(place) = routes.iter().position(|route| route.rule.matches(request)) else {
-        return Decision::Reply(not_found(), None);
+        return Decision::Reply(no_route(), None);
     };
     let choice = routes.get(place).and_then(|route| route.choose(dice));
     // Tables hold fewer than 2^32 routes.
@@ -118,11 +118,12 @@ fn unknown_host(plan: &PlanRef, port: u16, authority: &str) -> Decision {
             let routed = Routed::new(plan.clone(), BLOCK_ALL, 0);
             Decision::Reply(reply.details("direct_response"), Some(routed))
         }
-        UnknownHosts::NotFound => Decision::Reply(not_found(), None),
+        UnknownHosts::NotFound => Decision::Reply(no_route(), None),
     }
 }
 
-fn not_found() -> LocalReply {
+/// The answer to a request that no rule is for.
+pub(crate) fn no_route() -> LocalReply {
     LocalReply::new(http::StatusCode::NOT_FOUND, ResponseFlags::NO_ROUTE_FOUND)
         .details("route_not_found")
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
 use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
@@ -243,13 +243,7 @@ where
         };
         let timer = self.late.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(cx));
-        let reply = LocalReply::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
-        );
-        let reply = reply
-            .body("upstream request timeout")
-            .details("upstream_per_try_timeout");
+        let reply = LocalReply::upstream_request_timeout("upstream_per_try_timeout");
         let mut response = reply.into_response(self.grpc);
         self.select.late(self.replay.note(), &mut response);
         Poll::Ready(response)

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Layer, Service};
 
 use super::policy::TimeoutPolicy;
-use crate::context::ResponseFlags;
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, RequestBody, RequestEnd};
 use crate::select::{Own, Select};
@@ -147,11 +146,7 @@ impl<K> Watch<K> {
     }
 
     fn reply<R: FromLocalReply>(&self) -> Response<R> {
-        let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
-        LocalReply::new(StatusCode::GATEWAY_TIMEOUT, flags)
-            .body("upstream request timeout")
-            .details("response_timeout")
-            .into_response(self.grpc)
+        LocalReply::upstream_request_timeout("response_timeout").into_response(self.grpc)
     }
 }
 

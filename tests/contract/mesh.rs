@@ -1,10 +1,12 @@
 //! The whole mesh, as a client and as a proxy, over the mock as every endpoint.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use http::Request;
-use tower::ServiceExt;
+use http::{Request, Response};
+use http_body::Body;
+use tower::{Service, ServiceExt};
 use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::{Mesh, MeshError};
 use tower_mesh::rt::Rng;
@@ -130,9 +132,12 @@ fn mesh() -> Mesh {
     builder.build().unwrap_or_else(|found| panic!("{found}")).0
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_client() {
-    let mesh = mesh();
+/// Holds the services `make` gives to the contract, for every row.
+async fn holds<S, R>(make: impl Fn(Seen, Mock) -> S)
+where
+    S: Service<Request<Frames>, Response = Response<R>, Error: Debug> + Clone,
+    R: Body<Error: Debug>,
+{
     let seen = Seen::default();
     for (name, request, does, status, calls) in rows() {
         let case = Case {
@@ -143,47 +148,36 @@ async fn the_client() {
             calls,
             idle: &|| seen.idle(),
         };
-        let (polls, _) = case
-            .holds(|mock| {
-                let seen = seen.clone();
-                let client = mesh.client_with(move |endpoint: &Endpoint| {
-                    seen.note(endpoint);
-                    mock.clone()
-                });
-                // A failure is an error here; its response tells the rows apart.
-                ServiceExt::<Request<Frames>>::then(client, |answer: Result<_, MeshError>| async {
-                    Ok::<_, MeshError>(answer.unwrap_or_else(MeshError::into_response))
-                })
-            })
-            .await;
+        let (polls, _) = case.holds(|mock| make(seen.clone(), mock)).await;
         assert!(polls > 3 * calls, "{name}: {polls}");
     }
     assert_eq!(seen.count(), 3);
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_client() {
+    let mesh = mesh();
+    holds(|seen, mock| {
+        let client = mesh.client_with(move |endpoint: &Endpoint| {
+            seen.note(endpoint);
+            mock.clone()
+        });
+        // A failure is an error here; its response tells the rows apart.
+        ServiceExt::<Request<Frames>>::then(client, |answer: Result<_, MeshError>| async {
+            Ok::<_, MeshError>(answer.unwrap_or_else(MeshError::into_response))
+        })
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_proxy() {
     let mesh = mesh();
-    let seen = Seen::default();
-    for (name, request, does, status, calls) in rows() {
-        let case = Case {
-            name,
-            mock: Mock::new(does),
-            request,
-            status,
-            calls,
-            idle: &|| seen.idle(),
-        };
-        let (polls, _) = case
-            .holds(|mock| {
-                let seen = seen.clone();
-                mesh.forward_with(move |endpoint: &Endpoint| {
-                    seen.note(endpoint);
-                    mock.clone()
-                })
-            })
-            .await;
-        assert!(polls > 3 * calls, "{name}: {polls}");
-    }
-    assert_eq!(seen.count(), 3);
+    holds(|seen, mock| {
+        mesh.forward_with(move |endpoint: &Endpoint| {
+            seen.note(endpoint);
+            mock.clone()
+        })
+    })
+    .await;
 }
