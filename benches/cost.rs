@@ -1,206 +1,21 @@
-//! What a request costs, in instructions, allocations and bytes: the program `ci/perf` runs.
+//! What a request costs in instructions, bytes and scaling: a program `ci/perf` runs.
 //!
 //! ```text
 //! cost SCENARIO N      N requests, for callgrind to count the instructions of
-//! cost allocations     allocations a request, exactly, for each scenario
 //! cost sizes           bytes of the future of a request
 //! cost threads         nanoseconds a request on two threads over those on one
 //! ```
-//!
-//! Scenarios: `leaf` is the transport alone, pending once, its future boxed as
-//! hyper-util's is; `none` a mesh with one route and nothing else; `full` a host
-//! of 101 with 10 routes, a 90/10 split, two choices of 4 endpoints, a timeout
-//! and one header set each way; `retry` the same with retries armed; `boxed` is
-//! `full` behind one box, cloned for each request.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a program for ci talks to its reader and may stop at what cannot be"
 )]
 
-use std::convert::Infallible;
-use std::fmt::Write as _;
-use std::future::Future;
-use std::hint::black_box;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use tower::Service as _;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
-use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceExt as _};
-use tower_mesh::body::Body;
-use tower_mesh::endpoint::{Address, Endpoint};
-use tower_mesh::mesh::{Mesh, MeshClient};
-use tower_mesh::transport::{PerEndpoint, Transport as _};
+mod scenarios;
 
-/// The way out: pending once, then an answer.
-#[derive(Clone)]
-struct Leaf;
-
-struct PendingOnce(bool);
-
-impl Future for PendingOnce {
-    type Output = Result<Response<Full<Bytes>>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !std::mem::replace(&mut self.0, true) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let mut response = Response::new(Full::from("hello"));
-        let headers = response.headers_mut();
-        headers.insert("content-type", HeaderValue::from_static("text/plain"));
-        headers.insert("content-length", HeaderValue::from_static("5"));
-        Poll::Ready(Ok(response))
-    }
-}
-
-impl Service<Request<Body>> for Leaf {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        drop(black_box(request));
-        Box::pin(PendingOnce(false))
-    }
-}
-
-fn leaf(_: &Endpoint) -> Leaf {
-    Leaf
-}
-
-type Client = MeshClient<PerEndpoint<fn(&Endpoint) -> Leaf>>;
-
-/// 101 hosts with four endpoints each; the last has ten routes as the scenario says.
-fn mesh(scenario: &str) -> Mesh {
-    let mut yaml = String::new();
-    for n in 0..101 {
-        writeln!(
-            yaml,
-            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: s{n}}}\nspec:\n  \
-             hosts: [service-{n}.example.com]\n  ports: [{{number: 80, name: http, protocol: HTTP}}]\n  \
-             resolution: STATIC\n  endpoints:"
-        )
-        .unwrap();
-        for endpoint in 1..=4 {
-            writeln!(yaml, "  - {{address: 10.0.0.{endpoint}}}").unwrap();
-        }
-        yaml += "---\n";
-    }
-    let retries = match scenario {
-        "retry" => "{attempts: 2, retryOn: 5xx}",
-        _ => "{}",
-    };
-    yaml += "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: it}\nspec:\n  \
-             hosts: [service-100.example.com]\n  http:\n";
-    for n in (0..10).rev() {
-        let path = if n == 0 {
-            "/".to_owned()
-        } else {
-            format!("/route-{n}/")
-        };
-        writeln!(
-            yaml,
-            "  - match: [{{uri: {{prefix: {path}}}}}]\n    retries: {retries}"
-        )
-        .unwrap();
-        if scenario == "none" {
-            writeln!(
-                yaml,
-                "    route: [{{destination: {{host: service-1.example.com}}}}]"
-            )
-            .unwrap();
-            continue;
-        }
-        yaml += "    timeout: 5s\n    headers:\n      request: {set: {x-mesh: '1'}}\n      \
-                 response: {set: {x-served: '1'}}\n    route:\n    \
-                 - {destination: {host: service-1.example.com}, weight: 90}\n    \
-                 - {destination: {host: service-2.example.com}, weight: 10}\n";
-    }
-    Mesh::builder().lenient(true).yaml(&yaml).build().unwrap().0
-}
-
-fn client(scenario: &str) -> Client {
-    mesh(scenario).client_with(leaf as fn(&Endpoint) -> Leaf)
-}
-
-#[inline(never)]
-fn request() -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::default());
-    *request.uri_mut() = http::Uri::from_static("http://service-100.example.com/a/b?c=d");
-    let headers = request.headers_mut();
-    headers.reserve(12);
-    for (name, value) in [
-        ("host", "service-100.example.com"),
-        ("user-agent", "cost/1.0"),
-        ("accept", "*/*"),
-        ("accept-encoding", "gzip"),
-        ("x-request-id", "0f3c2a1e-7d4b-4e1a-9a55-1c2d3e4f5a6b"),
-        ("x-env", "prod"),
-        ("cookie", "a=b"),
-    ] {
-        headers.append(name, HeaderValue::from_static(value));
-    }
-    request
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap()
-}
-
-/// Sends `count` requests of a scenario.
-async fn drive(scenario: &str, count: u64) {
-    match scenario {
-        "leaf" => {
-            let transport = PerEndpoint::new(leaf);
-            let endpoint = Endpoint::new(Address::new("10.0.0.1", 80), Default::default());
-            for _ in 0..count {
-                let request = request().map(Body::new);
-                black_box(transport.send(&endpoint, request).await.unwrap());
-            }
-        }
-        "boxed" => {
-            let service = BoxCloneSyncService::new(client("full"));
-            for _ in 0..count {
-                black_box(service.clone().oneshot(request()).await.unwrap());
-            }
-        }
-        scenario => {
-            let mut client = client(scenario);
-            send(&mut client, count).await;
-        }
-    }
-}
-
-async fn send(client: &mut Client, count: u64) {
-    for _ in 0..count {
-        black_box(client.call(request()).await.unwrap());
-    }
-}
-
-const SCENARIOS: [&str; 5] = ["leaf", "none", "full", "retry", "boxed"];
-
-/// Allocations of exactly `count` requests, setting up left out by a second run.
-fn allocations(scenario: &str, count: u64) -> u64 {
-    let runtime = runtime();
-    let measure = |count| {
-        let counted = allocation_counter::measure(|| runtime.block_on(drive(scenario, count)));
-        counted.count_total
-    };
-    // What is made once for the whole program belongs to no request.
-    measure(1);
-    measure(2 * count) - measure(count)
-}
+use scenarios::{Client, SCENARIOS, client, drive, request, runtime, send};
 
 fn threads() {
     for scenario in ["none", "full", "retry"] {
@@ -229,13 +44,6 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["allocations"] => {
-            for scenario in SCENARIOS {
-                let count = 30_000;
-                let each = allocations(scenario, count) as f64 / count as f64;
-                println!("{scenario} {each}");
-            }
-        }
         ["sizes"] => {
             let future = |scenario| size_of_val(&client(scenario).call(request()));
             println!("full {}", future("full"));

@@ -113,6 +113,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "duration",
             "reply",
             "request_body",
+            "rt",
             "select",
         ],
     ),

@@ -58,17 +58,24 @@ impl HeaderOperations {
     }
 
     fn apply(&self, headers: &mut HeaderMap, line: Option<RequestLine<'_>>, side: Side) {
+        let plain = |(_, value): &(_, Value)| matches!(value, Value::Plain(_));
         // Formatted before anything is changed, in the order in which they are used.
-        let values = self.set.iter().chain(&self.add).map(|(_, value)| value);
-        let formatted: Vec<_> = values
-            .filter_map(|value| match value {
-                Value::Formatted(parts) => Some(format(parts, line, headers)),
-                Value::Plain(_) => None,
-            })
-            .collect();
-        let mut formatted = formatted.into_iter();
+        if self.set.iter().all(plain) && self.add.iter().all(plain) {
+            return self.change(headers, side, || None);
+        }
+        let mut formatted = self.format(headers, line).into_iter();
+        self.change(headers, side, || formatted.next().flatten());
+    }
+
+    /// Changes the headers; `formatted` gives one after the other the values that are made anew.
+    fn change(
+        &self,
+        headers: &mut HeaderMap,
+        side: Side,
+        mut formatted: impl FnMut() -> Option<HeaderValue>,
+    ) {
         let mut next = |value: &Value| match value {
-            Value::Formatted(_) => formatted.next().flatten(),
+            Value::Formatted(_) => formatted(),
             Value::Plain(value) => (!value.is_empty()).then(|| value.clone()),
         };
         for name in &self.remove {
@@ -85,6 +92,20 @@ impl HeaderOperations {
                 side.add(headers, name, value);
             }
         }
+    }
+
+    /// The values that are made anew, in the order in which they are used.
+    fn format(
+        &self,
+        headers: &HeaderMap,
+        line: Option<RequestLine<'_>>,
+    ) -> Vec<Option<HeaderValue>> {
+        let values = self.set.iter().chain(&self.add).map(|(_, value)| value);
+        let formatted = values.filter_map(|value| match value {
+            Value::Formatted(parts) => Some(format(parts, line, headers)),
+            Value::Plain(_) => None,
+        });
+        formatted.collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The part of a request that rules are matched against.
 
 use http::HeaderMap;
+use http::uri::PathAndQuery;
 
 /// A request's head, split once for all rules.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,26 @@ impl<'r> RequestHead<'r> {
             path,
             query,
             path_and_query,
+            headers,
+        }
+    }
+
+    /// The same for a target that is split already.
+    #[must_use]
+    pub fn of_target(
+        method: &'r str,
+        scheme: &'r str,
+        authority: &'r str,
+        target: &'r PathAndQuery,
+        headers: &'r HeaderMap,
+    ) -> Self {
+        Self {
+            method,
+            scheme,
+            authority,
+            path: target.path(),
+            query: target.query(),
+            path_and_query: target.as_str(),
             headers,
         }
     }

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -88,9 +89,16 @@ where
 /// The port the client addresses: the URI's, else its scheme's own.
 fn port_of<B>(request: &Request<B>) -> u16 {
     let uri = request.uri();
-    match (uri.port_u16(), uri.scheme_str()) {
+    // A port has five digits at most, so most authorities need not be searched whole.
+    let end = uri.authority().map(|it| it.as_str().as_bytes());
+    let end = end.and_then(|it| it.get(it.len().saturating_sub(6)..));
+    let port = match end.unwrap_or_default().contains(&b':') {
+        true => uri.port_u16(),
+        false => None,
+    };
+    match (port, uri.scheme() == Some(&Scheme::HTTPS)) {
         (Some(port), _) => port,
-        (None, Some("https")) => 443,
-        (None, _) => 80,
+        (None, true) => 443,
+        (None, false) => 80,
     }
 }

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Version};
 use pin_project::pin_project;
 use tokio::time::Instant;
@@ -111,9 +110,9 @@ impl Notes {
         let unread = std::mem::replace(&mut self.unread, true);
         if proxy {
             codec::check(request)?;
-        }
-        if !prepare::has_authority(request) {
-            return Err(prepare::no_host());
+            if !prepare::has_authority(request) {
+                return Err(prepare::no_host());
+            }
         }
         prepare::normalize(request, mesh.shared.path_normalization)?;
         self.unread = unread;
@@ -129,18 +128,15 @@ impl Notes {
             Border::Client { .. } => request.uri().scheme_str().unwrap_or("http"),
             Border::Proxy { .. } => hop::scheme(request).ok_or_else(no_route)?,
         };
-        let head = RequestHead::new(
+        let head = RequestHead::of_target(
             request.method().as_str(),
             scheme,
             prepare::authority(request).ok_or_else(prepare::no_host)?,
-            request
-                .uri()
-                .path_and_query()
-                .map_or("/", PathAndQuery::as_str),
+            request.uri().path_and_query().ok_or_else(no_route)?,
             request.headers(),
         );
-        match decide(&mesh.plan(), port, &head, &mesh.shared.dice) {
-            Decision::Route(routed) => Ok(routed.through_proxy(proxy)),
+        match decide(mesh.plan(), port, &head, &mesh.shared.dice) {
+            Decision::Route(routed) => Ok(routed.coming(proxy, self.grpc)),
             Decision::Reply(reply, routed) => {
                 if let Some(routed) = routed {
                     self.info.set_route(routed);

@@ -14,9 +14,12 @@ use crate::reply::LocalReply;
 /// A proxy lets the URI of an absolute target win, as HTTP asks of it; a client's URI only says
 /// where to connect, and a `Host` header the caller set stands.
 pub(super) fn authority<B>(request: &Request<B>) -> Option<&str> {
+    let named = request.uri().authority().map(Authority::as_str);
     match request.headers().get(HOST) {
+        // Most say the same twice, and one of the two is known to be text.
+        Some(host) if named.is_some_and(|it| it.as_bytes() == host.as_bytes()) => named,
         Some(host) => host.to_str().ok(),
-        None => request.uri().authority().map(Authority::as_str),
+        None => named,
     }
 }
 

@@ -87,6 +87,9 @@ impl PathNormalization {
     /// If the target does not start with `/`, contains anything but visible ASCII or, except with
     /// [`None`](Self::None), has `%00` in its path.
     pub fn normalize(self, target: &str) -> Result<Cow<'_, str>, InvalidPath> {
+        if self.is_surely_normal(target.as_bytes()) {
+            return Ok(Cow::Borrowed(target));
+        }
         let parts = self.split(target)?;
         if parts.is_normal {
             return Ok(Cow::Borrowed(parts.path_and_query));
@@ -97,6 +100,12 @@ impl PathNormalization {
         }
         rewritten.push_str(parts.query);
         Ok(Cow::Owned(rewritten))
+    }
+
+    /// Whether nothing in the target needs a second look, which is so for most.
+    fn is_surely_normal(self, target: &[u8]) -> bool {
+        let merges = matches!(self, Self::MergeSlashes | Self::DecodeAndMergeSlashes);
+        !merges && target.first() == Some(&b'/') && target.iter().all(|it| SAFE[usize::from(*it)])
     }
 
     /// Checks and divides the target in one pass over its bytes.
@@ -202,6 +211,18 @@ const CLASSES: [Class; 256] = {
         byte += 1;
     }
     classes
+};
+
+/// Bytes that stay as they are wherever they stand, where slashes are not merged.
+const SAFE: [bool; 256] = {
+    let mut safe = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        let class = CLASSES[byte as usize];
+        safe[byte as usize] = matches!(class, Class::Plain | Class::Question) || byte == b'/';
+        byte += 1;
+    }
+    safe
 };
 
 /// The escape that replaces a byte which may not stand in a path as it is.

@@ -21,11 +21,8 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
     }
 
     fn again(&self, routed: &mut Routed, last: &Tried<B>) {
-        routed.attempt = routed.attempt.saturating_add(1);
         let endpoint = |it: &Response<ResponseBody<B>>| it.body().info().endpoint;
-        if let Some(place) = last.as_ref().ok().and_then(endpoint) {
-            routed.tried.push(place);
-        }
+        routed.try_again(last.as_ref().ok().and_then(endpoint));
     }
 
     fn late(&self, routed: &Routed, reply: &mut Response<ResponseBody<B>>) {

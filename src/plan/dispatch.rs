@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use pin_project::pin_project;
 use tower_service::Service;
@@ -27,7 +27,7 @@ use crate::endpoint::{Endpoint, InFlight};
 use crate::failure::ClassifyFailure;
 use crate::host;
 use crate::load_balancer::least_request;
-use crate::reply::{LocalReply, is_grpc};
+use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
 use crate::rt::Rng;
 use crate::transport::Transport;
@@ -49,14 +49,14 @@ impl<T> Dispatch<T> {
 
     /// An endpoint for the request, with its place; earlier tries' endpoints are avoided.
     fn pick(&self, routed: &Routed) -> Result<(Endpoint, u32), LocalReply> {
-        if let Some(endpoint) = &routed.passthrough {
-            return Ok((Endpoint::clone(endpoint), 0));
+        if let Some(endpoint) = routed.passthrough() {
+            return Ok((endpoint.clone(), 0));
         }
         let endpoints = routed.cluster().ok_or_else(no_cluster)?.endpoints();
         let mut picked = None;
         for _ in 0..=HOST_SELECTION_ATTEMPTS {
             picked = least_request(endpoints, self.dice.next_u64());
-            if !picked.is_some_and(|place| routed.tried.contains(&(place as u32))) {
+            if !picked.is_some_and(|place| routed.has_tried(place as u32)) {
                 break;
             }
         }
@@ -83,9 +83,9 @@ where
     fn call(&mut self, request: Request<RequestBody<B, Routed>>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let (body, routed) = body.split();
-        let grpc = is_grpc(&parts.headers);
         let mut info = StreamInfo::of(routed);
         let routed = info.routed();
+        let grpc = routed.grpc;
         let (endpoint, place) = match self.pick(routed) {
             Ok(picked) => picked,
             Err(reply) => return DispatchFuture::answered(reply, info, grpc),
@@ -164,18 +164,12 @@ fn host_of<B>(request: &Request<B>) -> Cow<'_, str> {
     host::without_port(host.unwrap_or_default())
 }
 
-/// Gives the request its `Host` header and its URI the origin form.
+/// Gives the request its `Host` header where only its URI names the host.
 fn address_request(request: &mut Request<Body>) -> Result<(), ()> {
     if !request.headers().contains_key(HOST) {
         let authority = request.uri().authority().map(Authority::as_str).ok_or(())?;
         let host = HeaderValue::from_str(authority).map_err(|_| ())?;
         request.headers_mut().insert(HOST, host);
-    }
-    if request.uri().authority().is_some() {
-        let mut uri = std::mem::take(request.uri_mut()).into_parts();
-        uri.scheme = None;
-        uri.authority = None;
-        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| ())?;
     }
     Ok(())
 }

@@ -88,7 +88,7 @@ const ALLOW_ANY: u32 = u32::MAX;
 const BLOCK_ALL: u32 = u32::MAX - 1;
 
 /// Decides by the request as it came, the port it was addressed to, and a roll of the dice.
-pub(crate) fn decide(plan: &PlanRef, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
+pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
     let table = plan.tables.get(&port).unwrap_or(&plan.elsewhere);
     let Some(range) = table.hosts.find(request.authority) else {
         return unknown_host(plan, port, request.authority);
@@ -101,21 +101,20 @@ pub(crate) fn decide(plan: &PlanRef, port: u16, request: &RequestHead<'_>, dice:
     let choice = routes.get(place).and_then(|route| route.choose(dice));
     // Tables hold fewer than 2^32 routes.
     let route = range.start + place as u32;
-    Decision::Route(Routed::new(plan.clone(), route, choice.unwrap_or_default()))
+    Decision::Route(Routed::new(plan, route, choice.unwrap_or_default()))
 }
 
-fn unknown_host(plan: &PlanRef, port: u16, authority: &str) -> Decision {
+fn unknown_host(plan: PlanRef, port: u16, authority: &str) -> Decision {
     match plan.unknown_hosts {
         UnknownHosts::Passthrough => {
             let host = host::without_port(authority);
             let address = Address::new(host.trim_matches(['[', ']']), port);
-            let mut routed = Routed::new(plan.clone(), ALLOW_ANY, 0);
-            routed.passthrough = Some(Box::new(Endpoint::new(address, Arc::default())));
-            Decision::Route(routed)
+            let routed = Routed::new(plan, ALLOW_ANY, 0);
+            Decision::Route(routed.passing_to(Endpoint::new(address, Arc::default())))
         }
         UnknownHosts::Refused => {
             let reply = LocalReply::new(http::StatusCode::BAD_GATEWAY, ResponseFlags::NONE);
-            let routed = Routed::new(plan.clone(), BLOCK_ALL, 0);
+            let routed = Routed::new(plan, BLOCK_ALL, 0);
             Decision::Reply(reply.details("direct_response"), Some(routed))
         }
         UnknownHosts::NotFound => Decision::Reply(no_route(), None),

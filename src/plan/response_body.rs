@@ -9,12 +9,13 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::routed::Routed;
 use crate::body::{BodyError, BoxError};
 use crate::endpoint::{Address, InFlight};
 use crate::reply::FromLocalReply;
+use crate::rt::Timer;
 
 /// Which rule a request fell under and where it went: what an access log writes.
 ///
@@ -84,7 +85,7 @@ impl StreamInfo {
     #[must_use]
     pub fn upstream_cluster(&self) -> Option<&str> {
         let routed = self.routed.as_ref()?;
-        match &routed.passthrough {
+        match routed.passthrough() {
             Some(_) => Some("PassthroughCluster"),
             None => Some(routed.cluster()?.name()),
         }
@@ -94,7 +95,7 @@ impl StreamInfo {
     #[must_use]
     pub fn upstream_host(&self) -> Option<&Address> {
         let (routed, place) = (self.routed.as_ref()?, self.endpoint?);
-        let endpoint = match &routed.passthrough {
+        let endpoint = match routed.passthrough() {
             Some(endpoint) => endpoint,
             None => routed.cluster()?.endpoints().get(place as usize)?,
         };
@@ -117,7 +118,7 @@ impl StreamInfo {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         let routed = self.routed.as_ref();
-        let met = routed.filter(|it| it.passthrough.is_some() || it.cluster().is_some());
+        let met = routed.filter(|it| it.passthrough().is_some() || it.cluster().is_some());
         met.map_or(0, |it| it.attempt)
     }
 }
@@ -133,14 +134,8 @@ pub struct ResponseBody<B> {
     content: Content<B>,
     info: StreamInfo,
     in_flight: Option<InFlight>,
-    deadline: Option<Deadline>,
-}
-
-/// When the body must have ended; a timer only once somebody waits for it.
-#[derive(Debug)]
-enum Deadline {
-    At(Instant),
-    Armed(Pin<Box<Sleep>>),
+    /// When the body must have ended; armed once somebody waits for it.
+    deadline: Option<Timer>,
 }
 
 /// The route's timeout passed while the body was under way.
@@ -170,7 +165,7 @@ impl<B> ResponseBody<B> {
 
     /// The body must have ended by then, or its reader gets an error.
     pub(super) fn end_by(&mut self, deadline: Instant) {
-        self.deadline = Some(Deadline::At(deadline));
+        self.deadline = Some(Timer::at(deadline));
     }
 
     /// The same, about this request.
@@ -214,16 +209,10 @@ impl<B> ResponseBody<B> {
 }
 
 /// Ready once the time is up; never, where there is no limit.
-fn poll_deadline(deadline: &mut Option<Deadline>, cx: &mut Context<'_>) -> Poll<()> {
+fn poll_deadline(deadline: &mut Option<Timer>, cx: &Context<'_>) -> Poll<()> {
     match deadline {
         None => Poll::Pending,
-        Some(Deadline::Armed(timer)) => timer.as_mut().poll(cx),
-        Some(Deadline::At(instant)) => {
-            let mut timer = Box::pin(sleep_until(*instant));
-            let polled = timer.as_mut().poll(cx);
-            *deadline = Some(Deadline::Armed(timer));
-            polled
-        }
+        Some(timer) => timer.poll(cx),
     }
 }
 

@@ -26,10 +26,18 @@ pub(crate) struct Routed {
     pub(super) attempt: u32,
     /// Whether the request passes through a proxy, which tells endpoints so.
     pub(super) proxy: bool,
+    /// Whether the request came as a gRPC call.
+    pub(super) grpc: bool,
+    /// What few requests have; in a box, for the note is moved and cloned often.
+    seldom: Option<Box<Seldom>>,
+}
+
+#[derive(Clone, Default)]
+struct Seldom {
     /// Endpoints of earlier tries, by their place.
-    pub(super) tried: Vec<u32>,
+    tried: Vec<u32>,
     /// The endpoint of a host that nothing declares.
-    pub(super) passthrough: Option<Box<Endpoint>>,
+    passthrough: Option<Endpoint>,
 }
 
 impl Routed {
@@ -40,15 +48,41 @@ impl Routed {
             choice,
             attempt: 1,
             proxy: false,
-            tried: Vec::new(),
-            passthrough: None,
+            grpc: false,
+            seldom: None,
         }
     }
 
-    /// The same, for a request that passes through a proxy.
-    pub(crate) const fn through_proxy(mut self, proxy: bool) -> Self {
+    /// The same, for a request that comes through a proxy or not, as a gRPC call or not.
+    pub(crate) const fn coming(mut self, proxy: bool, grpc: bool) -> Self {
         self.proxy = proxy;
+        self.grpc = grpc;
         self
+    }
+
+    /// The same, for a host that nothing declares.
+    pub(super) fn passing_to(mut self, endpoint: Endpoint) -> Self {
+        self.seldom.get_or_insert_default().passthrough = Some(endpoint);
+        self
+    }
+
+    /// The endpoint of a host that nothing declares.
+    pub(super) fn passthrough(&self) -> Option<&Endpoint> {
+        self.seldom.as_ref()?.passthrough.as_ref()
+    }
+
+    /// Notes that another try follows one at the endpoint of this place.
+    pub(super) fn try_again(&mut self, last: Option<u32>) {
+        self.attempt = self.attempt.saturating_add(1);
+        if let Some(place) = last {
+            self.seldom.get_or_insert_default().tried.push(place);
+        }
+    }
+
+    /// Whether an earlier try went to the endpoint of this place.
+    pub(super) fn has_tried(&self, place: u32) -> bool {
+        let tried = self.seldom.as_ref().map(|it| it.tried.as_slice());
+        tried.unwrap_or_default().contains(&place)
     }
 
     pub(super) fn route(&self) -> &Route {
@@ -137,7 +171,11 @@ impl<B> Carry<RequestBody<B, Routed>> for FromRoute {
     type Inner = B;
     type Note = Routed;
 
-    fn carry(&self, body: RequestBody<B, Routed>) -> RequestBody<B, Routed> {
-        body
+    fn carry(&self, request: Request<RequestBody<B, Routed>>) -> Request<RequestBody<B, Routed>> {
+        request
+    }
+
+    fn is_grpc(&self, body: &RequestBody<B, Routed>) -> Option<bool> {
+        Some(body.note().grpc)
     }
 }

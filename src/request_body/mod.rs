@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
@@ -53,16 +54,21 @@ pub trait Carry<B> {
     /// What travels beside it.
     type Note: Clone;
 
-    /// The body as the one type.
-    fn carry(&self, body: B) -> RequestBody<Self::Inner, Self::Note>;
+    /// The request with a body of the one type.
+    fn carry(&self, request: Request<B>) -> Request<RequestBody<Self::Inner, Self::Note>>;
+
+    /// Whether the request came as a gRPC call, where that was noted before.
+    fn is_grpc(&self, _: &RequestBody<Self::Inner, Self::Note>) -> Option<bool> {
+        None
+    }
 }
 
 impl<P, B> Carry<B> for Own<P> {
     type Inner = B;
     type Note = ();
 
-    fn carry(&self, body: B) -> RequestBody<B> {
-        RequestBody::new(body, ())
+    fn carry(&self, request: Request<B>) -> Request<RequestBody<B>> {
+        request.map(|body| RequestBody::new(body, ()))
     }
 }
 

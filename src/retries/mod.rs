@@ -46,6 +46,7 @@
 //! ```
 
 mod config;
+mod head;
 mod on;
 mod policy;
 mod service;

@@ -1,6 +1,6 @@
 //! `retryOn`: the conditions, and the pure test whether a try has failed.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::failure::Failure;
 
@@ -60,6 +60,9 @@ const GRPC: [(u16, &[u8]); 5] = [
     (UNAVAILABLE, b"14"),
 ];
 
+const RATELIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 impl RetryOn {
     /// What Istio retries on when nothing is written.
     #[must_use]
@@ -107,24 +110,33 @@ impl RetryOn {
     /// Whether a response of an upstream, judged by its head, is tried again.
     #[must_use]
     pub fn retries_response(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        if headers.contains_key("x-envoy-ratelimited") {
-            return self.any(RATE_LIMITED);
-        }
         let by_status = match status.as_u16() {
             409 if self.any(RETRIABLE_4XX) => true,
             502..=504 if self.any(GATEWAY_ERROR) => true,
             500..=599 => self.any(FIVE_XX),
             _ => false,
         };
-        let grpc = |(condition, code): &(u16, &[u8])| {
-            self.any(*condition)
-                && headers
-                    .get("grpc-status")
-                    .is_some_and(|it| it.as_bytes() == *code)
-        };
-        by_status
+        let counts = by_status
             || (self.any(RETRIABLE_STATUS_CODES) && self.statuses.contains(&status))
-            || GRPC.iter().any(grpc)
+            || self.retries_grpc(headers);
+        // A rate limit has a condition of its own and counts as no other.
+        let by_limit = self.any(RATE_LIMITED);
+        match counts == by_limit {
+            true => counts,
+            false => headers.contains_key(RATELIMITED) == by_limit,
+        }
+    }
+
+    fn retries_grpc(&self, headers: &HeaderMap) -> bool {
+        let mut conditions = GRPC.iter().filter(|(condition, _)| self.any(*condition));
+        let Some(first) = conditions.next() else {
+            return false;
+        };
+        let Some(status) = headers.get(GRPC_STATUS) else {
+            return false;
+        };
+        let mut conditions = std::iter::once(first).chain(conditions);
+        conditions.any(|(_, code)| status.as_bytes() == *code)
     }
 
     /// Whether a try that brought no response is tried again.

@@ -6,19 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
-use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::head::Head;
 use super::policy::RetryPolicy;
 use crate::context::ResponseFlags;
 use crate::failure::{ClassifyFailure, Failure};
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, Replay, RequestBody};
-use crate::rt::Rng;
+use crate::rt::{Rng, Timer};
 use crate::select::{Own, Select};
 
 /// What retries must know of results and may note for the next try.
@@ -123,67 +123,27 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let policy = self.policy.hold(&request);
-        let (parts, body) = request.into_parts();
-        let mut body = self.policy.carry(body);
+        let mut request = self.policy.carry(request);
         let armed = policy.map(|policy| {
-            let head = Head::of(&parts);
+            let head = Head::of(&request);
+            let grpc = self.policy.is_grpc(request.body());
             Box::new(Armed {
                 service: self.inner.clone(),
                 select: self.policy.clone(),
                 dice: self.dice.clone(),
-                grpc: is_grpc(&parts.headers),
-                replay: body.arm(policy.limit),
+                grpc: grpc.unwrap_or_else(|| is_grpc(request.headers())),
+                replay: request.body_mut().arm(policy.limit),
                 retries: 0,
                 late: None,
                 head,
                 policy,
             })
         });
-        let call = self.inner.call(Request::from_parts(parts, body));
+        let call = self.inner.call(request);
         ResponseFuture {
             state: State::Try { call },
             armed,
         }
-    }
-}
-
-/// A request's head, to send it again; extensions stay with the first try.
-///
-/// The headers are kept as a list: cheaper to make than a map, and most requests need no second
-/// try.
-#[derive(Debug)]
-struct Head {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl Head {
-    fn of(parts: &request::Parts) -> Self {
-        let mut headers = Vec::with_capacity(parts.headers.len());
-        for (name, value) in &parts.headers {
-            headers.push((name.clone(), value.clone()));
-        }
-        Self {
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            version: parts.version,
-            headers,
-        }
-    }
-
-    fn request<B>(&self, body: B) -> Request<B> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.version_mut() = self.version;
-        let headers = request.headers_mut();
-        for (name, value) in &self.headers {
-            // They stood in one map before, so there is room.
-            let _ = headers.try_append(name.clone(), value.clone());
-        }
-        request
     }
 }
 
@@ -208,7 +168,7 @@ enum State<F> {
         call: F,
     },
     /// The wait before the next.
-    Wait { timer: Pin<Box<Sleep>> },
+    Wait { timer: Timer },
     /// The next try's service is being readied.
     Ready,
 }
@@ -225,7 +185,7 @@ struct Armed<S, K, H, B, N> {
     replay: Replay<B, N>,
     retries: u32,
     /// Ends a try that takes too long; armed when the try is first waited for.
-    late: Option<Pin<Box<Sleep>>>,
+    late: Option<Timer>,
 }
 
 impl<S, K, H, B, N> Armed<S, K, H, B, N>
@@ -241,8 +201,8 @@ where
         let Some(limit) = self.policy.per_try_timeout else {
             return Poll::Pending;
         };
-        let timer = self.late.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(timer.as_mut().poll(cx));
+        let timer = self.late.get_or_insert_with(|| Timer::after(limit));
+        ready!(timer.poll(cx));
         let reply = LocalReply::upstream_request_timeout("upstream_per_try_timeout");
         let mut response = reply.into_response(self.grpc);
         self.select.late(self.replay.note(), &mut response);
@@ -310,11 +270,11 @@ where
                     let wait = armed.policy.wait(armed.retries, armed.dice.next_u64());
                     // The failed try, and the response it brought, end here.
                     drop(result);
-                    let timer = Box::pin(sleep(wait));
+                    let timer = Timer::after(wait);
                     this.state.set(State::Wait { timer });
                 }
                 StateProjected::Wait { timer } => {
-                    ready!(timer.as_mut().poll(cx));
+                    ready!(timer.poll(cx));
                     this.state.set(State::Ready);
                 }
                 StateProjected::Ready => {

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::policy::TimeoutPolicy;
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, RequestBody, RequestEnd};
+use crate::rt::Timer;
 use crate::select::{Own, Select};
 
 /// Wraps services in [`Timeout`].
@@ -88,12 +89,13 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let policy = self.policy.get(&request).copied();
         let policy = policy.filter(|it| it.limit().is_some());
-        let mut request = request.map(|body| self.policy.carry(body));
+        let mut request = self.policy.carry(request);
         let watch = policy.map(|policy| {
             let end = request.body_mut().track();
+            let grpc = self.policy.is_grpc(request.body());
             Watch {
                 policy,
-                grpc: is_grpc(request.headers()),
+                grpc: grpc.unwrap_or_else(|| is_grpc(request.headers())),
                 sent: end.is_past().then(Instant::now),
                 end,
                 select: self.policy.clone(),
@@ -116,8 +118,7 @@ pub struct ResponseFuture<F, K> {
     inner: Option<F>,
     watch: Option<Watch<K>>,
     // Armed for a request that has gone out and is not answered at once.
-    #[pin]
-    timer: Option<Sleep>,
+    timer: Option<Timer>,
 }
 
 #[derive(Debug)]
@@ -178,9 +179,9 @@ where
         };
         if this.timer.is_none() {
             let deadline = ready!(watch.poll_deadline(cx));
-            this.timer.set(Some(sleep_until(deadline)));
+            *this.timer = Some(Timer::at(deadline));
         }
-        if let Some(timer) = this.timer.as_pin_mut() {
+        if let Some(timer) = this.timer {
             ready!(timer.poll(cx));
         }
         this.inner.set(None);

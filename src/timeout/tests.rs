@@ -167,8 +167,8 @@ impl<B, N: Clone> Carry<RequestBody<B, N>> for Nothing {
     type Inner = B;
     type Note = N;
 
-    fn carry(&self, body: RequestBody<B, N>) -> RequestBody<B, N> {
-        body
+    fn carry(&self, request: Request<RequestBody<B, N>>) -> Request<RequestBody<B, N>> {
+        request
     }
 }
 

@@ -19,13 +19,13 @@ use crate::failure::ClassifyFailure;
 
 #[cfg(feature = "client")]
 pub use http1::HttpTransport;
-pub use per_endpoint::PerEndpoint;
+pub use per_endpoint::{PerEndpoint, PerEndpointFuture};
 
 /// Sends a request to an endpoint.
 ///
-/// The request carries a `Host` header and a URI in origin form; the transport
-/// decides how the endpoint's address becomes a connection. Dropping the future
-/// cancels the request.
+/// The request carries a `Host` header; its URI may name a host too, which is not where the
+/// request goes. The transport decides how the endpoint's address becomes a connection.
+/// Dropping the future cancels the request.
 pub trait Transport {
     /// The body of a response.
     type ResponseBody;

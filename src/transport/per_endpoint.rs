@@ -1,9 +1,13 @@
 //! Any tower service as a transport, one for each endpoint.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
+use pin_project::pin_project;
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -15,7 +19,8 @@ use crate::failure::ClassifyFailure;
 /// A transport made of the services a function gives for endpoints.
 ///
 /// The function is asked for each request, so it should hand out clones of
-/// services it keeps rather than connect anew.
+/// services it keeps rather than connect anew. They get requests with a `Host` header and a URI
+/// in origin form.
 pub struct PerEndpoint<F> {
     service_for: Arc<F>,
 }
@@ -50,9 +55,60 @@ where
 {
     type ResponseBody = B;
     type Error = S::Error;
-    type Future = Oneshot<S, Request<Body>>;
+    type Future = PerEndpointFuture<S>;
 
-    fn send(&self, endpoint: &Endpoint, request: Request<Body>) -> Self::Future {
-        Oneshot::new((self.service_for)(endpoint), request)
+    fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> Self::Future {
+        let mut service = (self.service_for)(endpoint);
+        to_origin_form(request.uri_mut());
+        // Most services are ready at once, and the request need not wait in the future. Where one
+        // is not, it is asked again by whoever polls.
+        let mut nobody = Context::from_waker(Waker::noop());
+        PerEndpointFuture(match service.poll_ready(&mut nobody) {
+            Poll::Ready(Ok(())) => State::Called(service.call(request)),
+            Poll::Ready(Err(error)) => State::Failed(Some(error)),
+            Poll::Pending => State::Waiting(Box::pin(Oneshot::new(service, request))),
+        })
+    }
+}
+
+/// Leaves path and query: the host a request is for stands in its header.
+fn to_origin_form(uri: &mut Uri) {
+    if uri.authority().is_none() {
+        return;
+    }
+    let target = uri.path_and_query().cloned();
+    *uri = target.map_or_else(Uri::default, Uri::from);
+}
+
+/// The response to come from a service made for an endpoint; dropping it cancels the request.
+#[pin_project]
+pub struct PerEndpointFuture<S: Service<Request<Body>>>(#[pin] State<S>);
+
+#[pin_project(project = StateProjected)]
+enum State<S: Service<Request<Body>>> {
+    Called(#[pin] S::Future),
+    Waiting(Pin<Box<Oneshot<S, Request<Body>>>>),
+    Failed(Option<S::Error>),
+}
+
+impl<S: Service<Request<Body>>> Future for PerEndpointFuture<S> {
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().0.project() {
+            StateProjected::Called(future) => future.poll(cx),
+            StateProjected::Waiting(future) => future.as_mut().poll(cx),
+            StateProjected::Failed(error) => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                // Polled again after the end.
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<S: Service<Request<Body>>> fmt::Debug for PerEndpointFuture<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerEndpointFuture").finish_non_exhaustive()
     }
 }
