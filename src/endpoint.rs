@@ -63,6 +63,11 @@ impl Endpoint {
         self
     }
 
+    /// Whether another says the same of the same address, whatever either counts.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        self.address == other.address && self.labels == other.labels
+    }
+
     /// Whether its name stands for many, one of which a request has to name.
     pub(crate) fn is_wildcard(&self) -> bool {
         matches!(&self.address, Address::Name(name, _) if name.starts_with('*'))

@@ -124,7 +124,7 @@ impl MeshBuilder {
             return Err(found);
         }
         let shared = Shared {
-            plan: Current::new(plan),
+            plan: Current::new(&plan),
             options: self.options,
             path_normalization: self.path_normalization,
             dice: self.dice,

@@ -23,7 +23,7 @@ pub(super) struct Current {
 
 /// On a cache line of its own.
 #[repr(align(128))]
-struct Shard(ArcSwap<Arc<Plan>>);
+struct Shard(ArcSwap<Plan>);
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -33,8 +33,7 @@ thread_local! {
 }
 
 impl Current {
-    pub(super) fn new(plan: Plan) -> Self {
-        let plan = Arc::new(plan);
+    pub(super) fn new(plan: &Plan) -> Self {
         let shard = || Shard(ArcSwap::from_pointee(plan.clone()));
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
@@ -48,8 +47,7 @@ impl Current {
         self.shards[place % self.shards.len()].0.load_full()
     }
 
-    pub(super) fn replace(&self, plan: Plan) {
-        let plan = Arc::new(plan);
+    pub(super) fn replace(&self, plan: &Plan) {
         for shard in &self.shards {
             shard.0.store(Arc::new(plan.clone()));
         }

@@ -93,7 +93,7 @@ impl Mesh {
         if found.has_errors() {
             return Err(found);
         }
-        self.shared.plan.replace(plan);
+        self.shared.plan.replace(&plan);
         Ok(Report::new(found))
     }
 

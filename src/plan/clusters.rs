@@ -34,6 +34,28 @@ impl Cluster {
     pub(crate) fn endpoints(&self) -> &[Endpoint] {
         self.endpoints.as_deref().unwrap_or_default()
     }
+
+    /// Whether another would do all that this one does; it may stay in its place.
+    ///
+    /// Whatever is added to a cluster that rules or endpoints can change belongs here.
+    fn is_as(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.endpoints(), other.endpoints());
+        self.name == other.name
+            && self.exists() == other.exists()
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
+    }
+}
+
+/// Endpoints anew, those known by their address with the counters they have.
+fn counting_on(mut fresh: Vec<Endpoint>, known: &[Endpoint]) -> Vec<Endpoint> {
+    let known: HashMap<&Address, &Endpoint> = known.iter().map(|it| (it.address(), it)).collect();
+    for endpoint in &mut fresh {
+        if let Some(known) = known.get(endpoint.address()) {
+            *endpoint = endpoint.clone().counting_with(known);
+        }
+    }
+    fresh
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -49,10 +71,10 @@ pub(super) struct Clusters<'r> {
     rules: &'r DestinationRules<'r>,
     registry_only: bool,
     gateway: bool,
-    /// Endpoints of the plan before, whose counters go on counting.
-    before: HashMap<(Arc<str>, Address), Endpoint>,
+    /// Those of the plan before: what did not change stays, and what did goes on counting.
+    before: HashMap<&'r str, &'r Arc<Cluster>>,
     known: HashMap<Key, u32>,
-    list: Vec<Cluster>,
+    list: Vec<Arc<Cluster>>,
 }
 
 impl<'r> Clusters<'r> {
@@ -61,13 +83,10 @@ impl<'r> Clusters<'r> {
         rules: &'r DestinationRules<'r>,
         registry_only: bool,
         gateway: bool,
-        before: Option<&super::Plan>,
+        before: Option<&'r super::Plan>,
     ) -> Self {
-        let clusters = before.into_iter().flat_map(|plan| &plan.clusters);
-        let before = clusters.flat_map(|cluster| {
-            let entry = |it: &Endpoint| ((cluster.name.clone(), it.address().clone()), it.clone());
-            cluster.endpoints().iter().map(entry)
-        });
+        let clusters = before.into_iter().flat_map(|plan| plan.clusters.iter());
+        let before = clusters.map(|cluster| (&*cluster.name, cluster));
         Self {
             registry,
             rules,
@@ -79,8 +98,8 @@ impl<'r> Clusters<'r> {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Cluster> {
-        self.list
+    pub(super) fn finish(self) -> Arc<[Arc<Cluster>]> {
+        self.list.into()
     }
 
     /// The place of a destination; a port that is not written is the one requests were addressed
@@ -109,19 +128,22 @@ impl<'r> Clusters<'r> {
         if let Some(place) = self.known.get(&key) {
             return *place;
         }
-        let name: Arc<str> = format!("outbound|{port}|{subset}|{host}").into();
-        let endpoints = self.endpoints(&key).map(|fresh| {
-            let counting = |endpoint: Endpoint| {
-                let known = (name.clone(), endpoint.address().clone());
-                match self.before.get(&known) {
-                    Some(known) => endpoint.counting_with(known),
-                    None => endpoint,
-                }
-            };
-            fresh.into_iter().map(counting).collect()
+        let name = format!("outbound|{port}|{subset}|{host}");
+        let before = self.before.get(name.as_str()).copied();
+        let fresh = self.endpoints(&key).map(|fresh| match before {
+            Some(before) => counting_on(fresh, before.endpoints()),
+            None => fresh,
         });
+        let fresh = Cluster {
+            name: name.into(),
+            endpoints: fresh,
+        };
+        let cluster = match before {
+            Some(before) if before.is_as(&fresh) => before.clone(),
+            _ => Arc::new(fresh),
+        };
         let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        self.list.push(Cluster { name, endpoints });
+        self.list.push(cluster);
         self.known.insert(key, place);
         place
     }

@@ -1,6 +1,7 @@
 //! Resources in, one plan out, and everything there is to say about them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -8,7 +9,7 @@ use super::clusters::Clusters;
 use super::destination_rules::DestinationRules;
 use super::route::{Policies, Route};
 use super::virtual_services::{VirtualService, is_bound, visible};
-use super::{Plan, Table, UnknownHosts, gateway_hosts, mesh_hosts, not_built};
+use super::{Plan, Rules, Table, UnknownHosts, gateway_hosts, mesh_hosts, not_built};
 use crate::api::{Resource, Resources, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::service_entry::Registry;
@@ -91,14 +92,17 @@ pub(crate) fn compile(
             &mut clusters,
         );
     }
-    let plan = Plan {
+    let rules = Rules {
         tables: tables.by_port,
         elsewhere: Table::default(),
         routes: tables.routes,
-        clusters: clusters.finish(),
         allow_any: Route::unlisted("allow_any", Policies::istio_default()),
         block_all: Route::unlisted("block_all", Policies::default()),
         unknown_hosts,
+    };
+    let plan = Plan {
+        rules: Arc::new(rules),
+        clusters: clusters.finish(),
     };
     found.sort();
     if options.lenient {

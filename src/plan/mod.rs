@@ -33,6 +33,8 @@ mod policies;
 mod response_body;
 mod route;
 mod routed;
+#[cfg(all(test, feature = "yaml"))]
+mod tests;
 mod virtual_services;
 
 pub(crate) use chain::{Chain, ChainFuture};
@@ -42,14 +44,23 @@ pub use response_body::{ResponseBody, StreamInfo};
 use route::{Choice, Route};
 pub(crate) use routed::{PlanRef, Routed};
 
-/// Where requests for hosts that nothing declares go, and on which ports what is known.
-#[derive(Debug)]
+/// The rules in force and the endpoints they lead to.
+///
+/// Two halves, each shared by all plans that have it in common: another set of endpoints is another
+/// list of clusters beside the same rules, and the clusters that stay are the same ones.
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    rules: Arc<Rules>,
+    clusters: Arc<[Arc<Cluster>]>,
+}
+
+/// Where requests go: the virtual hosts of each port, and what becomes of all others.
+#[derive(Debug)]
+struct Rules {
     tables: FxHashMap<u16, Table>,
     /// For ports that no service listens on.
     elsewhere: Table,
     routes: Vec<Route>,
-    clusters: Vec<Cluster>,
     /// The route of hosts that nothing declares, where they may be reached.
     allow_any: Route,
     /// The route of hosts that nothing declares, where they may not.
@@ -89,12 +100,13 @@ const BLOCK_ALL: u32 = u32::MAX - 1;
 
 /// Decides by the request as it came, the port it was addressed to, and a roll of the dice.
 pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
-    let table = plan.tables.get(&port).unwrap_or(&plan.elsewhere);
+    let rules = &*plan.rules;
+    let table = rules.tables.get(&port).unwrap_or(&rules.elsewhere);
     let Some(range) = table.hosts.find(request.authority) else {
         return unknown_host(plan, port, request.authority);
     };
     let (first, end) = (range.start as usize, range.end as usize);
-    let routes = plan.routes.get(first..end).unwrap_or_default();
+    let routes = rules.routes.get(first..end).unwrap_or_default();
     let Some(place) = routes.iter().position(|route| route.rule.matches(request)) else {
         return Decision::Reply(no_route(), None);
     };
@@ -105,7 +117,7 @@ pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: 
 }
 
 fn unknown_host(plan: PlanRef, port: u16, authority: &str) -> Decision {
-    match plan.unknown_hosts {
+    match plan.rules.unknown_hosts {
         UnknownHosts::Passthrough => {
             let host = host::without_port(authority);
             let address = Address::new(host.trim_matches(['[', ']']), port);
@@ -130,9 +142,10 @@ pub(crate) fn no_route() -> LocalReply {
 impl Plan {
     /// The route of this place.
     fn route(&self, place: u32) -> &Route {
+        let rules = &*self.rules;
         match place {
-            ALLOW_ANY => &self.allow_any,
-            place => self.routes.get(place as usize).unwrap_or(&self.block_all),
+            ALLOW_ANY => &rules.allow_any,
+            place => rules.routes.get(place as usize).unwrap_or(&rules.block_all),
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::endpoint::Endpoint;
 use crate::request_body::{Carry, RequestBody};
 use crate::select::Select;
 
-/// The plan a request was matched under. The outer count is shared by few threads, the inner one
-/// is touched only when a plan is replaced.
-pub(crate) type PlanRef = Arc<Arc<Plan>>;
+/// The plan a request was matched under, counted where few threads count; the counts of its two
+/// halves are touched only when a plan is replaced.
+pub(crate) type PlanRef = Arc<Plan>;
 
 /// The note beside a request's body: the plan, the rule, the destination the dice chose.
 #[derive(Clone)]
@@ -95,10 +95,8 @@ impl Routed {
 
     pub(super) fn cluster(&self) -> Option<&Cluster> {
         let cluster = self.choice()?.cluster?;
-        self.plan
-            .clusters
-            .get(cluster as usize)
-            .filter(|it| it.exists())
+        let cluster: &Cluster = self.plan.clusters.get(cluster as usize)?;
+        Some(cluster).filter(|it| it.exists())
     }
 }
 
