@@ -54,6 +54,7 @@
 //! |---|---|---|
 //! | `yaml` | reads YAML and JSON text (granit-parser) | yes |
 //! | `client` | the built-in HTTP/1.1 transport (hyper) | yes |
+//! | `snippets` | draws diagnostics under the lines they speak of (annotate-snippets) | yes |
 //! | `full` | all of the above | |
 //!
 //! A feature stands for a dependency. None changes what code without it does.

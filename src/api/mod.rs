@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use serde::de::Error as _;
 
-use crate::diagnostic::{
-    At, Code, Diagnostic, Diagnostics, FieldPath, Place, ResourceName, Severity,
-};
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, Place, ResourceName, Severity};
 
 pub(crate) mod decode;
 mod destination_rule;
+#[cfg(feature = "yaml")]
+mod files;
 mod gateway;
 mod http_route;
 mod load_balancer;
@@ -162,9 +162,14 @@ impl Resource {
         }
     }
 
-    pub(crate) fn locate(&self, path: &FieldPath) -> Option<Place> {
+    /// Where what a diagnostic speaks of stands: its value if that is at fault, else its key.
+    pub(crate) fn locate(&self, diagnostic: &Diagnostic) -> Option<Place> {
         let origin = self.origin.as_ref()?;
-        let mark = origin.document.locate(path);
+        let (key, value) = origin.document.locate(diagnostic.path());
+        let mark = match diagnostic.code().is_about_value() {
+            true => value.unwrap_or(key),
+            false => key,
+        };
         (mark.line > 0).then(|| Place::new(origin.file.clone(), mark.line, mark.column))
     }
 }
@@ -184,48 +189,6 @@ impl Resources {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Reads every document of a YAML or JSON text; `file` is what diagnostics call it.
-    ///
-    /// A document that cannot be read becomes a diagnostic and does not hide the
-    /// others. Documents that are not traffic resources (a Deployment, say) are
-    /// skipped with a note; Kubernetes `List`s are opened.
-    ///
-    /// ```
-    /// use tower_mesh::api::Resources;
-    ///
-    /// let resources = Resources::from_yaml("reviews.yaml", r"
-    /// apiVersion: networking.istio.io/v1
-    /// kind: VirtualService
-    /// metadata: {name: reviews}
-    /// spec:
-    ///   hosts: [reviews]
-    ///   http:
-    ///   - route:
-    ///     - destination: {host: reviews}
-    ///       wieght: 1
-    /// ");
-    /// let slip = resources.diagnostics().iter().next().expect("one slip of the hand");
-    /// assert_eq!(slip.path().to_string(), "spec.http[0].route[0].wieght");
-    /// assert_eq!(slip.place().map(|place| place.line), Some(10));
-    /// assert_eq!(slip.help(), Some("did you mean \"weight\"?"));
-    /// ```
-    #[cfg(feature = "yaml")]
-    #[must_use]
-    pub fn from_yaml(file: &str, text: &str) -> Self {
-        let file: Arc<str> = file.into();
-        let (documents, found) = yaml::read(&file, text);
-        let mut resources = Self {
-            list: Vec::new(),
-            found,
-        };
-        let mut room = MAX_FAULTS;
-        for document in documents {
-            resources.read(&file, document, &mut room);
-        }
-        resources.found.sort();
-        resources
     }
 
     /// Adds a resource after the others.
@@ -265,48 +228,6 @@ impl Resources {
     #[must_use]
     pub const fn diagnostics(&self) -> &Diagnostics {
         &self.found
-    }
-
-    /// Reads one document, as long as there is `room` for faults.
-    #[cfg(feature = "yaml")]
-    fn read(&mut self, file: &Arc<str>, mut document: Node, room: &mut usize) {
-        if *room == 0 {
-            return;
-        }
-        if let Some(items) = metadata::items_of_list(&mut document) {
-            for item in items {
-                self.read(file, item, room);
-            }
-            return;
-        }
-        let mut decoder = Decoder::new(Some(file.clone()));
-        let read = metadata::read(&document, &mut decoder);
-        let faults = decoder
-            .found
-            .iter()
-            .filter(|it| it.severity() != Severity::Note);
-        *room = room.saturating_sub(faults.count());
-        let id = metadata::name_of(&document);
-        let found = decoder.found.into_iter().map(|it| it.of(&id, None));
-        found.for_each(|it| self.found.push(it));
-        if *room == 0 {
-            let message = format!("{MAX_FAULTS} faults were found; what follows is not told");
-            let diagnostic = Diagnostic::new(Code::TooLarge, At::Top, message);
-            let Mark { line, column } = document.mark;
-            let place = Place::new(file.clone(), line, column);
-            self.found.push(diagnostic.at(place));
-        }
-        if let Some((metadata, spec)) = read {
-            let origin = Some(Origin {
-                file: file.clone(),
-                document: Arc::new(document),
-            });
-            self.list.push(Resource {
-                metadata,
-                spec,
-                origin,
-            });
-        }
     }
 }
 

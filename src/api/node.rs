@@ -76,8 +76,9 @@ impl Node {
         }
     }
 
-    /// Where the field at `path` stands, or the nearest thing above it that exists.
-    pub(crate) fn locate(&self, path: &FieldPath) -> Mark {
+    /// Where the field at `path` stands, or the nearest thing above it that exists; and where its
+    /// value does, if that is a scalar.
+    pub(crate) fn locate(&self, path: &FieldPath) -> (Mark, Option<Mark>) {
         let (mut node, mut mark) = (self, self.mark);
         for step in path.steps() {
             let next = match (step, &node.value) {
@@ -94,10 +95,13 @@ impl Node {
                 }
                 _ => None,
             };
-            let Some((below, at)) = next else { break };
+            let Some((below, at)) = next else {
+                return (mark, None);
+            };
             (node, mark) = (below, at);
         }
-        mark
+        let scalar = matches!(node.value, Value::Scalar { .. });
+        (mark, scalar.then_some(node.mark))
     }
 }
 

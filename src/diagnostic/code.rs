@@ -5,13 +5,13 @@ use std::fmt;
 use super::Severity;
 
 macro_rules! codes {
-    ($( $(#[$doc:meta])* $name:ident = $text:literal, $severity:ident $(, $overlook:ident)?; )*) => {
+    ($( $(#[doc = $doc:literal])* $name:ident = $text:literal, $severity:ident $(, $overlook:ident)?; )*) => {
         /// What kind of finding a [`Diagnostic`](super::Diagnostic) is.
         ///
         /// The printed form (`unknown-field`) is stable; new codes may appear in any release.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
-        pub enum Code { $( $(#[$doc])* $name, )* }
+        pub enum Code { $( $(#[doc = $doc])* $name, )* }
 
         impl Code {
             /// Every code there is.
@@ -23,12 +23,36 @@ macro_rules! codes {
                 match self { $( Self::$name => $text, )* }
             }
 
-            pub(crate) const fn severity(self) -> Severity {
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Self::$name => concat!($($doc),*).trim_ascii(), )* }
+            }
+
+            /// How much it matters, unless read leniently.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
                 match self { $( Self::$name => Severity::$severity, )* }
             }
 
+            /// Whether a value is at fault rather than that, or where, it is written.
+            pub(crate) const fn is_about_value(self) -> bool {
+                matches!(
+                    self,
+                    Self::InvalidValue
+                        | Self::DuplicateHost
+                        | Self::UnknownSubset
+                        | Self::UnknownHost
+                        | Self::UnknownPort
+                        | Self::UnknownGateway
+                        | Self::NeverMatches
+                        | Self::MissingFile
+                )
+            }
+
             /// Whether lenient reading turns the error into a warning.
-            pub(crate) const fn may_be_overlooked(self) -> bool {
+            #[must_use]
+            pub const fn may_be_overlooked(self) -> bool {
                 match self { $( Self::$name => codes!(@ $($overlook)?), )* }
             }
         }
@@ -82,6 +106,10 @@ codes! {
     NeverMatches = "never-matches", Warning;
     /// A body so large that every copy of the configuration suffers.
     LargeBody = "large-body", Warning;
+    /// A file that a rule names and this process cannot open.
+    MissingFile = "missing-file", Warning;
+    /// A file or document that holds no resource.
+    Empty = "empty", Note;
     /// A setting that is written down and, as written, never takes effect.
     NeverFires = "never-fires", Warning;
 }
@@ -89,5 +117,44 @@ codes! {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fmt::Write as _;
+
+    use super::Code;
+
+    /// The table in this module's documentation, as it must be.
+    fn table() -> String {
+        let mut table = "//! | Code | Severity | Meaning |\n//! |---|---|---|\n".to_owned();
+        for code in Code::ALL {
+            let severity = match code.may_be_overlooked() {
+                true => format!("{}; lenient: warning", code.severity()),
+                false => code.severity().to_string(),
+            };
+            let _ = writeln!(table, "//! | `{code}` | {severity} | {} |", code.meaning());
+        }
+        table
+    }
+
+    #[test]
+    fn the_documented_table_is_the_list_of_codes() {
+        let documented = include_str!("mod.rs");
+        assert!(
+            documented.contains(&table()),
+            "it should hold:\n{}",
+            table()
+        );
+    }
+
+    #[test]
+    fn no_two_codes_print_alike() {
+        let printed: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(printed.len(), Code::ALL.len());
+        let spelt = |text: &str| text.bytes().all(|it| it.is_ascii_lowercase() || it == b'-');
+        assert!(printed.iter().all(|text| spelt(text)), "{printed:?}");
     }
 }

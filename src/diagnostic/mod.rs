@@ -2,17 +2,57 @@
 //!
 //! Reading and compiling never stop at the first fault. Everything found is
 //! collected in [`Diagnostics`]; an error among them means that nothing of the
-//! configuration is used and the last good one stays in force.
+//! configuration is used and the last good one stays in force. A diagnostic prints
+//! in one line, is drawn under the line it speaks of by `Renderer` (feature
+//! `snippets`), and serialises as an object for other programs.
+//!
+//! # Codes
+//!
+//! They are stable: a script may rely on them. Read leniently, some errors become
+//! warnings, and the field they stand at has no effect.
+//!
+//! | Code | Severity | Meaning |
+//! |---|---|---|
+//! | `syntax` | error | The text is not YAML (or JSON). |
+//! | `too-large` | error | The text is larger, deeper or fuller of aliases than any honest configuration. |
+//! | `duplicate-key` | error | The same key stands twice in one mapping. |
+//! | `unknown-field` | error; lenient: warning | A field the resource does not have. |
+//! | `wrong-type` | error | A value of another type than the field's. |
+//! | `invalid-value` | error | A value of the right type that the field cannot mean. |
+//! | `missing-field` | error | A field that must be there is not. |
+//! | `exclusive` | error | Two fields of which only one may be set. |
+//! | `wrong-api-version` | error | A known kind under another API group or version than its own. |
+//! | `foreign-kind` | note | A document that is not one of Istio's traffic resources; skipped. |
+//! | `duplicate-resource` | error | Two resources of one kind with the same namespace and name. |
+//! | `unquoted-text` | warning | An unquoted YAML number, boolean or null where text belongs: Kubernetes refuses it. |
+//! | `deprecated` | warning | A field that Istio has replaced; it still works. |
+//! | `not-built` | error; lenient: warning | This version does not act on the field yet; to go on without its effect, read leniently. |
+//! | `duplicate-host` | warning | A second VirtualService for a host that another one owns. |
+//! | `unknown-subset` | warning | A destination subset that no DestinationRule defines: requests to it get 503 NC. |
+//! | `unknown-host` | warning | A destination host nothing declares. |
+//! | `unknown-port` | warning | A destination port the host does not have: requests to it get 503 NC. |
+//! | `unknown-gateway` | warning | The client is to be a gateway that no resource declares: everything is 404. |
+//! | `unreachable` | warning | A rule that can never be reached. |
+//! | `never-matches` | warning | A value that nothing ever equals. |
+//! | `large-body` | warning | A body so large that every copy of the configuration suffers. |
+//! | `missing-file` | warning | A file that a rule names and this process cannot open. |
+//! | `empty` | note | A file or document that holds no resource. |
+//! | `never-fires` | warning | A setting that is written down and, as written, never takes effect. |
 
 use std::fmt;
 use std::sync::Arc;
 
 mod code;
 mod path;
+#[cfg(feature = "snippets")]
+mod render;
+mod serialize;
 
 pub use code::Code;
 pub(crate) use path::At;
 pub use path::{FieldPath, Step};
+#[cfg(feature = "snippets")]
+pub use render::Renderer;
 
 /// How much a diagnostic matters.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -163,7 +163,7 @@ fn tell(resource: &Resource, about: Diagnostics, found: &mut Diagnostics) {
     }
     let id = resource.id();
     for diagnostic in about {
-        let place = resource.locate(diagnostic.path());
+        let place = resource.locate(&diagnostic);
         found.push(diagnostic.of(&id, place));
     }
 }

@@ -25,11 +25,32 @@ const A_AND_B: &[&str] = &["DestinationRule a", "DestinationRule b"];
 
 #[test]
 fn empty_files_hold_nothing() {
-    check("", &[]);
-    check("\n\n", &[]);
-    check("# nothing yet\n", &[]);
-    check("---\n---\n...\n---\n", &[]);
-    check("~\n", &[]);
+    for text in ["", "\n\n", "# nothing yet\n", "---\n---\n...\n---\n", "~\n"] {
+        let resources = Resources::from_yaml("empty.yaml", text);
+        let told = found(&resources);
+        assert_eq!(
+            told, "1:1 empty: there is no resource in this file",
+            "{text:?}"
+        );
+        assert!(resources.is_empty() && !resources.diagnostics().has_errors());
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_told_and_hide_nothing() {
+    let check = |bytes: &[u8], want: &str| {
+        let resources = Resources::from_bytes("a.yaml", bytes);
+        assert_eq!(found(&resources), want);
+        resources.len()
+    };
+    assert_eq!(check(rule("a").as_bytes(), ""), 1);
+    let mut bytes = rule("a").into_bytes();
+    bytes.extend(b"---\nnote: caf\xc3\xa9 \xff\n");
+    let want = "6:1 missing-field kind: the document has no kind\n\
+                6:12 syntax: the file is not UTF-8 (save it as UTF-8)";
+    assert_eq!(check(&bytes, want), 1);
+    let want = "1:1 syntax: the file is not UTF-8 (it looks like UTF-16; save it as UTF-8)";
+    assert_eq!(check(b"\xff\xfek\0i\0n\0d\0", want), 0);
 }
 
 #[test]

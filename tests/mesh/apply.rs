@@ -60,8 +60,8 @@ spec:
     assert_eq!(
         errors,
         [
-            "bad.yaml:7:20 invalid-value spec.http[0].match[0].uri.regex",
-            "bad.yaml:8:42 invalid-value spec.http[0].route[0].weight",
+            "bad.yaml:7:27 invalid-value spec.http[0].match[0].uri.regex",
+            "bad.yaml:8:50 invalid-value spec.http[0].route[0].weight",
             "bad.yaml:9:5 not-built spec.http[1].mirror",
         ]
     );

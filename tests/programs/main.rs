@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
+mod check;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -57,7 +59,7 @@ fn canary_plays_all_phases_and_loses_nothing() {
 
 #[test]
 fn wrong_use_ends_with_two_and_help_with_zero() {
-    for name in ["canary", "gateway"] {
+    for name in ["canary", "check", "gateway"] {
         let wrong = program(name).arg("--no-such").output().unwrap();
         assert_eq!(wrong.status.code(), Some(2), "{name}");
         let help = program(name).arg("--help").output().unwrap();
