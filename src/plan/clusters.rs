@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::destination_rules::DestinationRules;
+use super::traffic_policy::Origin;
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::endpoint::{Address, Endpoint};
@@ -19,6 +20,8 @@ pub(crate) struct Cluster {
     name: Arc<str>,
     /// Nothing for a destination that does not exist, which is answered with 503 NC.
     endpoints: Option<Vec<Endpoint>>,
+    /// The settings of its traffic policy, by the field's name, and where each was written.
+    origins: Box<[(&'static str, Origin)]>,
 }
 
 impl Cluster {
@@ -35,6 +38,12 @@ impl Cluster {
         self.endpoints.as_deref().unwrap_or_default()
     }
 
+    /// The settings of its traffic policy, by the field's name, and where each was written.
+    #[expect(dead_code, reason = "explanations are to print it")]
+    pub(crate) fn origins(&self) -> &[(&'static str, Origin)] {
+        &self.origins
+    }
+
     /// Whether another would do all that this one does; it may stay in its place.
     ///
     /// Whatever is added to a cluster that rules or endpoints can change belongs here.
@@ -42,6 +51,7 @@ impl Cluster {
         let (ours, theirs) = (self.endpoints(), other.endpoints());
         self.name == other.name
             && self.exists() == other.exists()
+            && self.origins == other.origins
             && ours.len() == theirs.len()
             && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
     }
@@ -57,7 +67,6 @@ fn counting_on(mut fresh: Vec<Endpoint>, known: &[Endpoint]) -> Vec<Endpoint> {
     }
     fresh
 }
-
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Key {
     port: u16,
@@ -137,6 +146,7 @@ impl<'r> Clusters<'r> {
         let fresh = Cluster {
             name: name.into(),
             endpoints: fresh,
+            origins: self.rules.policy(host, subset, port).origins().into(),
         };
         let cluster = match before {
             Some(before) if before.is_as(&fresh) => before.clone(),

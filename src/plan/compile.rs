@@ -9,7 +9,9 @@ use super::clusters::Clusters;
 use super::destination_rules::DestinationRules;
 use super::route::{Policies, Route};
 use super::virtual_services::{VirtualService, is_bound, visible};
-use super::{Plan, Rules, Table, UnknownHosts, gateway_hosts, mesh_hosts, not_built};
+use super::{
+    Plan, Rules, Table, UnknownHosts, check_destination_rule, gateway_hosts, mesh_hosts, not_built,
+};
 use crate::api::{Resource, Resources, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::service_entry::Registry;
@@ -206,15 +208,7 @@ fn read_registry(list: &[&Resource], source: &Source, found: &mut Diagnostics) -
                 registry.add_service(namespace, name, domain, written, at, &mut about);
             }
             Spec::DestinationRule(written) => {
-                if written.host.is_empty() {
-                    let message = "a destination rule must have a host";
-                    about.push(Diagnostic::new(
-                        Code::MissingField,
-                        at.field("host"),
-                        message,
-                    ));
-                }
-                not_built::destination_rule(written, at, &mut about);
+                check_destination_rule::check(written, at, &mut about)
             }
             Spec::Gateway(written) => not_built::gateway(written, at, &mut about),
             Spec::VirtualService(_) => {}

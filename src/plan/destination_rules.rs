@@ -1,12 +1,19 @@
-//! Which DestinationRule holds for a host, and the subsets it defines.
+//! Which DestinationRule holds for a host, and the subsets and policies it defines.
 //!
 //! Namespaces are asked in order (the client's, the service's, the root's) and
 //! the first that has a rule for the host wins; inside one, an exact host wins
-//! over the longest wildcard. Rules of one namespace for the same host string
-//! give their subsets together.
+//! over the longest wildcard, and the two never combine. Rules of one namespace
+//! for the same host string that are exported alike become one: their subsets
+//! together, and the policy of the first that has one. Of those that stay apart,
+//! the first whose workload selector is the client's holds, else the last without
+//! a selector.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::traffic_policy::{EffectivePolicy, Written};
 use crate::api::{self, Resource, Spec, Subset};
 use crate::host;
 use crate::service_entry::Registry;
@@ -17,7 +24,29 @@ use crate::source::Source;
 pub(super) struct DestinationRules<'r> {
     registry: &'r Registry,
     source: &'r Source,
-    by_namespace: IndexMap<&'r str, IndexMap<String, Vec<&'r api::DestinationRule>>>,
+    /// What clients of a rule's own namespace see.
+    own: ByNamespace<'r>,
+    /// What others see; each rule still has to be exported to the client.
+    exported: ByNamespace<'r>,
+}
+
+type ByNamespace<'r> = IndexMap<&'r str, IndexMap<String, Vec<Merged<'r>>>>;
+
+/// Rules of one namespace for one host that count as one.
+#[derive(Clone, Debug)]
+struct Merged<'r> {
+    selector: Option<&'r api::ClientSelector>,
+    /// Nothing written counts as the empty set, which only equals itself.
+    export_to: BTreeSet<&'r str>,
+    policy: Option<Written<'r>>,
+    subsets: Vec<OwnedSubset<'r>>,
+}
+
+/// A subset and the rule that defines it.
+#[derive(Clone, Debug)]
+struct OwnedSubset<'r> {
+    rule: Arc<str>,
+    written: &'r Subset,
 }
 
 impl<'r> DestinationRules<'r> {
@@ -26,56 +55,177 @@ impl<'r> DestinationRules<'r> {
         registry: &'r Registry,
         source: &'r Source,
     ) -> Self {
-        let mut by_namespace: IndexMap<_, IndexMap<_, Vec<_>>> = IndexMap::new();
-        for resource in resources {
-            let Spec::DestinationRule(rule) = &resource.spec else {
-                continue;
-            };
+        let mut rules: Vec<_> = resources
+            .filter_map(|resource| match &resource.spec {
+                Spec::DestinationRule(rule) => Some((resource, &**rule)),
+                _ => None,
+            })
+            .collect();
+        rules.sort_by_key(|(_, rule)| rule.workload_selector.is_none());
+        let (mut own, mut exported) = (ByNamespace::new(), ByNamespace::new());
+        for (resource, rule) in rules {
             let namespace = resource.metadata.namespace_or_default();
-            let selected = rule.workload_selector.as_ref().is_none_or(|selector| {
-                namespace == source.namespace && source.carries(&selector.match_labels)
-            });
-            // The client's own namespace is asked whatever its rules export.
-            let seen = namespace == source.namespace || source.sees(namespace, &rule.export_to);
-            if !selected || !seen {
-                continue;
-            }
             let host = host::resolve_short_name(&rule.host, namespace, &source.cluster_domain);
-            let hosts = by_namespace.entry(namespace).or_default();
-            hosts.entry(host).or_default().push(&**rule);
+            let export_to: BTreeSet<&str> = match rule.workload_selector {
+                Some(_) => BTreeSet::from(["."]),
+                None => rule.export_to.iter().map(String::as_str).collect(),
+            };
+            let here = |to: &&str| *to == "." || *to == namespace;
+            let public = export_to.is_empty() || export_to.contains("*");
+            let is_private = export_to.len() == 1 && export_to.iter().any(here);
+            let fresh = Merged::new(resource, rule, export_to);
+            // A client in the root namespace takes only that namespace's private rules for its
+            // own: what it exports is meant for all, and is asked last.
+            let root = namespace == source.root_namespace && namespace == source.namespace;
+            let in_own = public || fresh.export_to.iter().any(here);
+            if in_own && (!root || is_private) {
+                let hosts = own.entry(namespace).or_default();
+                fresh.join(hosts.entry(host.clone()).or_default());
+            }
+            if !is_private {
+                let hosts = exported.entry(namespace).or_default();
+                fresh.join(hosts.entry(host).or_default());
+            }
         }
         Self {
             registry,
             source,
-            by_namespace,
+            own,
+            exported,
         }
     }
 
     /// The subset of a host; nothing where no rule that holds for the host defines it.
     pub(super) fn subset(&self, host: &str, name: &str) -> Option<&'r Subset> {
-        let rules = self.rules_for(host)?;
-        let mut subsets = rules.iter().flat_map(|rule| &rule.subsets);
-        subsets.find(|subset| subset.name == name)
+        Some(self.rule_for(host)?.subset(name)?.written)
     }
 
-    fn rules_for(&self, host: &str) -> Option<&[&'r api::DestinationRule]> {
+    /// The policy for a port of a host, or of a subset of it.
+    pub(super) fn policy(&self, host: &str, subset: &str, port: u16) -> EffectivePolicy<'r> {
+        let Some(rule) = self.rule_for(host) else {
+            return EffectivePolicy::default();
+        };
+        let mut policy = EffectivePolicy::of_host(rule.policy.as_ref(), port);
+        if let Some(subset) = rule.subset(subset)
+            && let Some(written) = &subset.written.traffic_policy
+        {
+            policy.refine(&Written::new(&subset.rule, written), port);
+        }
+        policy
+    }
+
+    fn rule_for(&self, host: &str) -> Option<&Merged<'r>> {
+        let source = self.source;
+        if let Some(rules) = most_specific(self.own.get(&*source.namespace), host) {
+            return self.chosen(rules.iter());
+        }
         let service = self.registry.get(host).map(|it| it.namespace.as_str());
-        let namespaces = [
-            Some(self.source.namespace.as_str()),
-            service,
-            Some(self.source.root_namespace.as_str()),
-        ];
-        let mut asked = namespaces.into_iter().flatten();
+        let mut asked = service.into_iter().chain([&*source.root_namespace]);
         asked.find_map(|namespace| {
-            let hosts = self.by_namespace.get(namespace)?;
-            // The host itself, else the longest wildcard that covers it.
-            let starts = host.char_indices().skip(1).map(|(n, _)| n);
-            let mut wild = starts.chain([host.len()]).filter_map(|n| {
-                let suffix = host.get(n..)?;
-                hosts.get(&format!("*{suffix}"))
-            });
-            let best = hosts.get(host).or_else(|| wild.next())?;
-            Some(best.as_slice())
+            let rules = most_specific(self.exported.get(namespace), host)?;
+            self.chosen(rules.iter().filter(|rule| {
+                let mut to = rule.export_to.iter();
+                rule.export_to.is_empty()
+                    || to.any(|to| match *to {
+                        "*" => true,
+                        "." => namespace == source.namespace,
+                        named => named == source.namespace,
+                    })
+            }))
         })
+    }
+
+    /// Of rules that stay apart: the first selected by the client's labels, else the last for all.
+    fn chosen<'a>(&self, rules: impl Iterator<Item = &'a Merged<'r>>) -> Option<&'a Merged<'r>>
+    where
+        'r: 'a,
+    {
+        let mut last = None;
+        for rule in rules {
+            match rule.selector {
+                None => last = Some(rule),
+                Some(selector) if self.source.carries(&selector.match_labels) => return Some(rule),
+                Some(_) => {}
+            }
+        }
+        last
+    }
+}
+
+/// The rules for the host itself, else those for the longest wildcard that covers it.
+fn most_specific<'a, 'r>(
+    hosts: Option<&'a IndexMap<String, Vec<Merged<'r>>>>,
+    host: &str,
+) -> Option<&'a [Merged<'r>]> {
+    let hosts = hosts?;
+    let starts = host.char_indices().skip(1).map(|(n, _)| n);
+    let mut wild = starts.chain([host.len()]).filter_map(|n| {
+        let suffix = host.get(n..)?;
+        hosts.get(&format!("*{suffix}"))
+    });
+    let best = hosts.get(host).or_else(|| wild.next())?;
+    Some(best.as_slice())
+}
+
+impl<'r> Merged<'r> {
+    fn new(
+        resource: &'r Resource,
+        written: &'r api::DestinationRule,
+        export_to: BTreeSet<&'r str>,
+    ) -> Self {
+        let namespace = resource.metadata.namespace_or_default();
+        let rule: Arc<str> = format!("{namespace}/{}", resource.metadata.name).into();
+        let policy = written.traffic_policy.as_ref();
+        let subsets = written.subsets.iter().map(|written| OwnedSubset {
+            rule: rule.clone(),
+            written,
+        });
+        Self {
+            selector: written.workload_selector.as_ref(),
+            export_to,
+            policy: policy.map(|policy| Written::new(&rule, policy)),
+            subsets: subsets.collect(),
+        }
+    }
+
+    fn subset(&self, name: &str) -> Option<&OwnedSubset<'r>> {
+        self.subsets.iter().find(|it| it.written.name == name)
+    }
+
+    /// Takes its place among the rules for the same host: in those it can be one with, else apart.
+    ///
+    /// Whether it stays apart is settled by the last rule it is held against, as in Istio.
+    fn join(&self, list: &mut Vec<Self>) {
+        let mut apart = true;
+        for known in &mut *list {
+            let selectors = [self.selector, known.selector].map(|it| it.map(|it| &it.match_labels));
+            let alike = match selectors {
+                [Some(ours), Some(theirs)] if ours != theirs => {
+                    apart = true;
+                    continue;
+                }
+                [None, None] | [Some(_), Some(_)] => true,
+                [None, Some(_)] | [Some(_), None] => false,
+            };
+            if alike {
+                apart = false;
+            }
+            let wider = !known.export_to.is_empty() && self.export_to.is_superset(&known.export_to);
+            if self.export_to != known.export_to && !wider {
+                apart = true;
+                continue;
+            }
+            for subset in &self.subsets {
+                if known.subset(&subset.written.name).is_none() {
+                    known.subsets.push(subset.clone());
+                }
+            }
+            if known.policy.is_none() {
+                known.policy.clone_from(&self.policy);
+            }
+        }
+        if apart {
+            list.push(self.clone());
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::rt::Rng;
 
 mod attempts;
 mod chain;
+mod check_destination_rule;
 mod clusters;
 mod compile;
 mod destination_rules;
@@ -35,6 +36,7 @@ mod route;
 mod routed;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
+mod traffic_policy;
 mod virtual_services;
 
 pub(crate) use chain::{Chain, ChainFuture};

@@ -52,18 +52,68 @@ pub(super) fn destination_rule(
 
 fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostics) {
     report!(found, at:
-        "connectionPool" if written.connection_pool.is_some();
-        "outlierDetection" if written.outlier_detection.is_some();
-        "tls" if written.tls.as_ref().is_some_and(|it| it.mode != api::ClientTlsMode::Disable);
-        "portLevelSettings" if !written.port_level_settings.is_empty();
         "tunnel" if written.tunnel.is_some();
         "proxyProtocol" if written.proxy_protocol.is_some();
         "retryBudget" if written.retry_budget.is_some();
     );
-    let Some(balancer) = &written.load_balancer else {
-        return;
-    };
-    let least_request = balancer.simple.is_none_or(|simple| {
+    let api::TrafficPolicy {
+        load_balancer,
+        connection_pool,
+        outlier_detection,
+        tls,
+        port_level_settings,
+        ..
+    } = written;
+    blocks(
+        load_balancer,
+        connection_pool,
+        outlier_detection,
+        tls,
+        at,
+        found,
+    );
+    let settings = at.field("portLevelSettings");
+    for (n, own) in port_level_settings.iter().enumerate() {
+        let api::PortTrafficPolicy {
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            tls,
+            ..
+        } = own;
+        let at = settings.item(n);
+        blocks(
+            load_balancer,
+            connection_pool,
+            outlier_detection,
+            tls,
+            at,
+            found,
+        );
+    }
+}
+
+/// The blocks that a whole policy and settings for a port have in common.
+fn blocks(
+    load_balancer: &Option<api::LoadBalancerSettings>,
+    connection_pool: &Option<api::ConnectionPoolSettings>,
+    outlier_detection: &Option<api::OutlierDetection>,
+    tls: &Option<api::ClientTlsSettings>,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    report!(found, at:
+        "connectionPool" if connection_pool.is_some();
+        "outlierDetection" if outlier_detection.is_some();
+        "tls" if tls.as_ref().is_some_and(|it| it.mode != api::ClientTlsMode::Disable);
+    );
+    if let Some(balancer) = load_balancer {
+        self::load_balancer(balancer, at.field("loadBalancer"), found);
+    }
+}
+
+fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Diagnostics) {
+    let least_request = written.simple.is_none_or(|simple| {
         matches!(
             simple,
             api::SimpleLoadBalancer::Unspecified
@@ -71,14 +121,13 @@ fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnost
                 | api::SimpleLoadBalancer::LeastRequest
         )
     });
-    let at = at.field("loadBalancer");
     report!(found, at:
         "simple" if !least_request;
-        "consistentHash" if balancer.consistent_hash.is_some();
-        "localityLbSetting" if balancer.locality_lb_setting.is_some();
-        "zoneAwareLbSetting" if balancer.zone_aware_lb_setting.is_some();
-        "warmup" if balancer.warmup.is_some();
-        "warmupDurationSecs" if balancer.warmup_duration_secs.is_some();
+        "consistentHash" if written.consistent_hash.is_some();
+        "localityLbSetting" if written.locality_lb_setting.is_some();
+        "zoneAwareLbSetting" if written.zone_aware_lb_setting.is_some();
+        "warmup" if written.warmup.is_some();
+        "warmupDurationSecs" if written.warmup_duration_secs.is_some();
     );
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod apply;
+mod destination_rules;
 mod gateway_hosts;
 mod mesh_hosts;
 mod ownership;

@@ -66,16 +66,6 @@ async fn an_alias_never_takes_a_full_name() {
 }
 
 #[tokio::test]
-async fn a_destination_rule_of_the_own_namespace_holds_wherever_it_is_exported() {
-    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
-                metadata: {name: it}\nspec:\n  host: x.com\n  exportTo: [prod]\n  \
-                subsets: [{name: v1, labels: {version: v1}}]\n---\n";
-    let spec = "  hosts: [x.com]\n  http: [{route: [{destination: {host: x.com, subset: v1}}]}]";
-    let yaml = service("x.com", 80, &[1]) + rule + &virtual_service("it", spec);
-    assert_eq!(who(&mesh(&yaml), "http://x.com/", &[]).await, "10.0.0.1:80");
-}
-
-#[tokio::test]
 async fn private_rules_come_first_and_a_star_makes_public() {
     let rule = |name: &str, export_to: &str, host: &str| {
         let spec = format!(

@@ -90,38 +90,52 @@ fn cluster(name: &str, endpoints: &[Value]) -> Value {
 }
 
 /// Which DestinationRule: the first of the client's namespace, the service's and the root one
-/// that has any for the host; there the most specific host, and all rules with that very host
-/// together, a subset's first definition counting.
+/// that has any for the host; there the most specific host, and the rules with that very host
+/// that are exported alike together, a subset's first definition counting.
+///
+/// A client's own namespace offers what is exported to that namespace, others what is not
+/// kept to themselves; whether that is exported to the client is asked of the host found.
 fn subsets(resources: &Resources, service: &Service, client: &Client) -> Result<Vec<Subset>> {
     for namespace in [&*client.namespace, &*service.namespace, ROOT] {
+        let own = namespace == client.namespace;
+        let offered = |rule: &DestinationRule| match rule.export_to.as_slice() {
+            to if own => is_visible(to, namespace, namespace),
+            [only] => only != "." && only != namespace,
+            _ => true,
+        };
         let rules = resources.iter().filter_map(rule);
         let rules: Vec<_> = rules
             .filter(|(resource, _)| resource.metadata.namespace_or_default() == namespace)
+            .filter(|(_, rule)| offered(rule))
             .map(|(resource, rule)| (complete(&rule.host, namespace), resource, rule))
             .collect();
         let hosts = rules.iter().map(|(host, ..)| (host.as_str(), ()));
         let Some((chosen, ())) = most_specific(&service.host, hosts) else {
             continue;
         };
+        let same_host = rules.iter().filter(|(host, ..)| host == chosen);
+        let visible: Vec<_> = same_host
+            .filter(|(_, _, rule)| is_visible(&rule.export_to, namespace, &client.namespace))
+            .collect();
+        let Some((_, _, first)) = visible.first() else {
+            continue;
+        };
         let mut subsets: Vec<Subset> = Vec::new();
-        let mut any = false;
-        for (host, resource, rule) in &rules {
-            let visible = is_visible(&rule.export_to, namespace, &client.namespace);
-            // A client sees all rules of its own namespace; of others what they export to it.
-            if host != chosen || !(visible || namespace == client.namespace) {
-                continue;
-            }
-            any = true;
+        for (_, resource, rule) in &visible {
             check(resource, rule)?;
+            if rule.export_to != first.export_to {
+                return Err(format!(
+                    "{}: exported unlike another for its host",
+                    resource.id()
+                ));
+            }
             for subset in &rule.subsets {
                 if !subsets.iter().any(|it| it.name == subset.name) {
                     subsets.push(subset.clone());
                 }
             }
         }
-        if any {
-            return Ok(subsets);
-        }
+        return Ok(subsets);
     }
     Ok(Vec::new())
 }
