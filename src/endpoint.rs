@@ -37,12 +37,63 @@ impl fmt::Display for Address {
     }
 }
 
+/// Where an endpoint is: `region/zone/subzone`, each empty where it is not known.
+///
+/// Source: `WorkloadEntry.locality`, Envoy's `Locality`.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Locality {
+    /// The region.
+    pub region: String,
+    /// The zone inside the region.
+    pub zone: String,
+    /// The part of the zone.
+    pub subzone: String,
+}
+
+impl Locality {
+    /// Reads `region/zone/subzone`; what is missing at the end is empty.
+    ///
+    /// ```
+    /// use tower_mesh::endpoint::Locality;
+    ///
+    /// let place = Locality::new("eu-west/eu-west-1b");
+    /// assert_eq!((&*place.region, &*place.zone, &*place.subzone), ("eu-west", "eu-west-1b", ""));
+    /// ```
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut parts = text.splitn(3, '/').map(str::to_owned);
+        let mut part = || parts.next().unwrap_or_default();
+        Self {
+            region: part(),
+            zone: part(),
+            subzone: part(),
+        }
+    }
+}
+
+impl fmt::Display for Locality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [&*self.region, &*self.zone, &*self.subzone];
+        f.write_str(parts.join("/").trim_end_matches('/'))
+    }
+}
+
 /// One endpoint of a destination: immutable, but for the counters beside it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     address: Address,
     labels: Arc<IndexMap<String, String>>,
+    weight: u32,
+    /// Nothing for the many that do not say; a request clones its endpoint.
+    place: Option<Arc<Place>>,
     load: Arc<Load>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Place {
+    locality: Locality,
+    network: String,
 }
 
 impl Endpoint {
@@ -53,8 +104,36 @@ impl Endpoint {
         Self {
             address,
             labels,
+            weight: 1,
+            place: None,
             load,
         }
+    }
+
+    /// The same endpoint with this share of the traffic: `WorkloadEntry.weight`; 0 counts as 1, as
+    /// where nothing is written.
+    #[must_use]
+    pub const fn with_weight(mut self, weight: u32) -> Self {
+        self.weight = if weight == 0 { 1 } else { weight };
+        self
+    }
+
+    /// The same endpoint, in this locality: `WorkloadEntry.locality`.
+    #[must_use]
+    pub fn with_locality(mut self, locality: Locality) -> Self {
+        let mut place = self.place.as_deref().cloned().unwrap_or_default();
+        place.locality = locality;
+        self.place = Some(Arc::new(place));
+        self
+    }
+
+    /// The same endpoint, in this network: `WorkloadEntry.network`.
+    #[must_use]
+    pub fn with_network(mut self, network: impl Into<String>) -> Self {
+        let mut place = self.place.as_deref().cloned().unwrap_or_default();
+        place.network = network.into();
+        self.place = Some(Arc::new(place));
+        self
     }
 
     /// The same endpoint, counting on where `known` counts.
@@ -63,9 +142,29 @@ impl Endpoint {
         self
     }
 
+    /// The like of this endpoint at another address, counting for itself.
+    pub(crate) fn at(&self, address: Address) -> Self {
+        Self {
+            address,
+            load: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The same endpoint, found at this address.
+    pub(crate) fn moved_to(&self, address: Address) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
     /// Whether another says the same of the same address, whatever either counts.
     pub(crate) fn is_as(&self, other: &Self) -> bool {
-        self.address == other.address && self.labels == other.labels
+        self.address == other.address
+            && self.labels == other.labels
+            && self.weight == other.weight
+            && self.place == other.place
     }
 
     /// Whether its name stands for many, one of which a request has to name.
@@ -95,6 +194,25 @@ impl Endpoint {
     #[must_use]
     pub fn labels(&self) -> &IndexMap<String, String> {
         &self.labels
+    }
+
+    /// Its share of the traffic, beside those of the other endpoints; 1 unless told.
+    #[must_use]
+    pub const fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// Where it is; nothing where nobody said so.
+    #[must_use]
+    pub fn locality(&self) -> Option<&Locality> {
+        let place = self.place.as_deref()?;
+        Some(&place.locality).filter(|it| **it != Locality::default())
+    }
+
+    /// The network it is in; empty where nobody said so.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        self.place.as_deref().map_or("", |it| &it.network)
     }
 
     /// How many requests are under way to it.

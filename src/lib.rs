@@ -41,6 +41,7 @@
 //! | `http[].headers`, `http[].route[].headers` | [`headers`] |
 //! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
 //! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
+//! | `resolution: DNS` and its like: where names are looked up | [`resolver`] |
 //! | `MeshConfig.pathNormalization` | [`path`] |
 //! | `sourceLabels`, `sourceNamespace`, `gateways`, `exportTo` | [`source`] |
 //! | the whole, as an application holds it | [`mesh`] |
@@ -53,7 +54,7 @@
 //! | Feature | Adds | Default |
 //! |---|---|---|
 //! | `yaml` | reads YAML and JSON text (granit-parser) | yes |
-//! | `client` | the built-in HTTP/1.1 transport (hyper) | yes |
+//! | `client` | the built-in HTTP/1.1 transport (hyper) and the system's resolver | yes |
 //! | `snippets` | draws diagnostics under the lines they speak of (annotate-snippets) | yes |
 //! | `full` | all of the above | |
 //!
@@ -72,6 +73,7 @@ pub mod endpoint;
 pub mod host;
 pub mod path;
 pub mod percent;
+pub mod resolver;
 pub mod rt;
 pub mod source;
 

@@ -72,6 +72,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let stamp = stamp(&options);
     let (mesh, report) = options.builder().resources(options.read()?).build()?;
     support::print_diagnostics(report.diagnostics());
+    // As a sidecar, it listens once it has asked for all names.
+    mesh.ready().await;
     let log = AccessLog::open(arguments.access_log.as_deref())?;
     let listener = TcpListener::bind(arguments.listen).await?;
     tell(&format!("listening on {}", listener.local_addr()?));

@@ -34,7 +34,6 @@
 //! ```
 
 mod config;
-mod describe;
 mod head;
 mod hosts;
 mod matcher;

@@ -1,13 +1,18 @@
 //! From rules and a client's identity to a mesh.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::current::Current;
+use super::names::Names;
 use super::{Mesh, Shared};
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
 use crate::path::PathNormalization;
-use crate::plan::{Options, compile};
+use crate::plan::{Before, Live, Options, compile};
+#[cfg(feature = "client")]
+use crate::resolver::SystemResolver;
+use crate::resolver::{DEFAULT_REFRESH, NameCache, Resolve, SharedResolver};
 use crate::rt::Rng;
 use crate::source::{Source, resolve_gateway};
 
@@ -19,6 +24,8 @@ pub struct MeshBuilder {
     options: Options,
     gateway: Option<String>,
     path_normalization: PathNormalization,
+    resolver: Option<SharedResolver>,
+    dns_refresh_rate: Option<Duration>,
     dice: Rng,
 }
 
@@ -100,6 +107,21 @@ impl MeshBuilder {
         self
     }
 
+    /// Who finds the addresses of names; with the feature `client` the
+    /// [operating system](crate::resolver::SystemResolver) unless told, without it nobody: names
+    /// then reach the transport as they are.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Some(SharedResolver::new(resolver));
+        self
+    }
+
+    /// How often names are asked for anew, at least a second: `MeshConfig.dnsRefreshRate`; 60
+    /// seconds unless told.
+    pub const fn dns_refresh_rate(mut self, rate: Duration) -> Self {
+        self.dns_refresh_rate = Some(rate);
+        self
+    }
+
     /// The dice for weighted splits and balancing; seeded ones repeat.
     pub fn rng(mut self, dice: Rng) -> Self {
         self.dice = dice;
@@ -119,7 +141,17 @@ impl MeshBuilder {
         if let Some((namespace, _)) = source.gateway.as_ref().and_then(|it| it.split_once('/')) {
             source.namespace = namespace.to_owned();
         }
-        let (plan, found) = compile(&self.resources, &self.options, None);
+        #[cfg(feature = "client")]
+        let resolver = self
+            .resolver
+            .or_else(|| Some(SharedResolver::new(SystemResolver::new())));
+        #[cfg(not(feature = "client"))]
+        let resolver = self.resolver;
+        let refresh = self.dns_refresh_rate.unwrap_or(DEFAULT_REFRESH);
+        let refresh = refresh.max(Duration::from_secs(1));
+        let cache = resolver.clone().map(|it| NameCache::new(it, refresh));
+        let before = Before::Nothing(Live::new(cache));
+        let (plan, found) = compile(&self.resources, &self.options, before);
         if found.has_errors() {
             return Err(found);
         }
@@ -127,6 +159,7 @@ impl MeshBuilder {
             plan: Current::new(&plan),
             options: self.options,
             path_normalization: self.path_normalization,
+            names: Names::new(resolver, refresh, &self.dice),
             dice: self.dice,
             applying: Mutex::new(()),
             #[cfg(feature = "client")]
@@ -135,6 +168,7 @@ impl MeshBuilder {
         let mesh = Mesh {
             shared: Arc::new(shared),
         };
+        mesh.shared.attend_to_names();
         Ok((mesh, Report::new(found)))
     }
 }

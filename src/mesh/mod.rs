@@ -24,13 +24,15 @@ mod codec;
 mod current;
 mod error;
 mod exchange;
-mod explain;
 mod forward;
 mod hop;
+mod names;
 mod prepare;
+#[cfg(all(test, feature = "yaml"))]
+mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use builder::{BuildError, MeshBuilder, Report};
 pub use client::MeshClient;
@@ -41,14 +43,14 @@ pub use forward::Forward;
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
 use crate::path::PathNormalization;
-pub use crate::plan::{Action, Destination, Explanation, Fault, Rejected, Retries, Shadowed};
-use crate::plan::{Options, PlanRef, compile};
+use crate::plan::{Before, Options, PlanRef, compile};
 pub use crate::plan::{ResponseBody, StreamInfo};
 use crate::rt::Rng;
 #[cfg(feature = "client")]
 use crate::transport::HttpTransport;
 use crate::transport::PerEndpoint;
 use current::Current;
+use names::Names;
 
 /// The rules of a mesh, as one client of it sees them. Clones are one mesh.
 #[derive(Clone)]
@@ -63,6 +65,7 @@ struct Shared {
     dice: Rng,
     /// Held while a configuration is compiled, so that the last one applied is the one in force.
     applying: Mutex<()>,
+    names: Names,
     #[cfg(feature = "client")]
     transport: HttpTransport,
 }
@@ -77,25 +80,24 @@ impl Mesh {
     ///
     /// They are compiled aside and put in force at once; requests under way keep
     /// the rules they began with. If anything is wrong, nothing changes and the
-    /// error holds everything that was found. Destinations that stay keep counting
-    /// their requests under way.
+    /// error holds everything that was found. Destinations that do not change stay as
+    /// they are, with their connections and all they have counted.
     ///
     /// # Errors
     ///
     /// The diagnostics, when one of them is an error.
     pub fn apply(&self, resources: &Resources) -> Result<Report, Diagnostics> {
-        // A poisoned lock guards no data, so it is as good as a sound one.
-        let _one_at_a_time = self
-            .shared
-            .applying
-            .lock()
-            .unwrap_or_else(|it| it.into_inner());
-        let before = self.plan();
-        let (plan, found) = compile(resources, &self.shared.options, Some(&before));
-        if found.has_errors() {
-            return Err(found);
-        }
-        self.shared.plan.replace(&plan);
+        let found = {
+            let _one_at_a_time = self.shared.one_at_a_time();
+            let before = self.shared.plan.get();
+            let (plan, found) = compile(resources, &self.shared.options, Before::Plan(&before));
+            if found.has_errors() {
+                return Err(found);
+            }
+            self.shared.plan.replace(&plan);
+            found
+        };
+        self.shared.attend_to_names();
         Ok(Report::new(found))
     }
 
@@ -125,8 +127,31 @@ impl Mesh {
         Forward::new(self.clone(), PerEndpoint::new(service_for))
     }
 
+    /// Waits until every name that rules say endpoints by has been asked for: until then requests
+    /// may meet endpoints whose names are looked up only when they are connected to.
+    ///
+    /// A sidecar does the same before it listens. Returns at once where no rule says
+    /// `resolution: DNS` or `DNS_ROUND_ROBIN`, and where the mesh has no
+    /// [resolver](MeshBuilder::resolver). A name that is not answered in 5 seconds counts as asked.
+    /// Dropping the future changes nothing.
+    pub async fn ready(&self) {
+        self.plan();
+        self.shared.names_known().await;
+    }
+
     fn plan(&self) -> PlanRef {
+        if self.shared.names.are_idle() {
+            self.shared.ask_for_names();
+        }
         self.shared.plan.get()
+    }
+}
+
+impl Shared {
+    /// Held while a plan is made from the one in force.
+    fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        // A poisoned lock guards no data, so it is as good as a sound one.
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

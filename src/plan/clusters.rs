@@ -5,68 +5,14 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::cluster::{Cluster, Declared};
 use super::destination_rules::DestinationRules;
-use super::traffic_policy::Origin;
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
-use crate::endpoint::{Address, Endpoint};
 use crate::host;
-use crate::service_entry::Registry;
+use crate::service_entry::{Answers, Members, Registry};
 use crate::source::Source;
 
-/// One destination: a host's port, or a subset of it. Envoy calls it a cluster.
-#[derive(Debug)]
-pub(crate) struct Cluster {
-    name: Arc<str>,
-    /// Nothing for a destination that does not exist, which is answered with 503 NC.
-    endpoints: Option<Vec<Endpoint>>,
-    /// The settings of its traffic policy, by the field's name, and where each was written.
-    origins: Box<[(&'static str, Origin)]>,
-}
-
-impl Cluster {
-    /// `outbound|port|subset|host`.
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    pub(crate) const fn exists(&self) -> bool {
-        self.endpoints.is_some()
-    }
-
-    pub(crate) fn endpoints(&self) -> &[Endpoint] {
-        self.endpoints.as_deref().unwrap_or_default()
-    }
-
-    /// The settings of its traffic policy, by the field's name, and where each was written.
-    #[expect(dead_code, reason = "explanations are to print it")]
-    pub(crate) fn origins(&self) -> &[(&'static str, Origin)] {
-        &self.origins
-    }
-
-    /// Whether another would do all that this one does; it may stay in its place.
-    ///
-    /// Whatever is added to a cluster that rules or endpoints can change belongs here.
-    fn is_as(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.endpoints(), other.endpoints());
-        self.name == other.name
-            && self.exists() == other.exists()
-            && self.origins == other.origins
-            && ours.len() == theirs.len()
-            && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
-    }
-}
-
-/// Endpoints anew, those known by their address with the counters they have.
-fn counting_on(mut fresh: Vec<Endpoint>, known: &[Endpoint]) -> Vec<Endpoint> {
-    let known: HashMap<&Address, &Endpoint> = known.iter().map(|it| (it.address(), it)).collect();
-    for endpoint in &mut fresh {
-        if let Some(known) = known.get(endpoint.address()) {
-            *endpoint = endpoint.clone().counting_with(known);
-        }
-    }
-    fresh
-}
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Key {
     port: u16,
@@ -82,6 +28,7 @@ pub(super) struct Clusters<'r> {
     gateway: bool,
     /// Those of the plan before: what did not change stays, and what did goes on counting.
     before: HashMap<&'r str, &'r Arc<Cluster>>,
+    answers: &'r Answers,
     known: HashMap<Key, u32>,
     list: Vec<Arc<Cluster>>,
 }
@@ -93,15 +40,17 @@ impl<'r> Clusters<'r> {
         registry_only: bool,
         gateway: bool,
         before: Option<&'r super::Plan>,
+        answers: &'r Answers,
     ) -> Self {
         let clusters = before.into_iter().flat_map(|plan| plan.clusters.iter());
-        let before = clusters.map(|cluster| (&*cluster.name, cluster));
+        let before = clusters.map(|cluster| (&**cluster.name(), cluster));
         Self {
             registry,
             rules,
             registry_only,
             gateway,
             before: before.collect(),
+            answers,
             known: HashMap::new(),
             list: Vec::new(),
         }
@@ -139,15 +88,12 @@ impl<'r> Clusters<'r> {
         }
         let name = format!("outbound|{port}|{subset}|{host}");
         let before = self.before.get(name.as_str()).copied();
-        let fresh = self.endpoints(&key).map(|fresh| match before {
-            Some(before) => counting_on(fresh, before.endpoints()),
-            None => fresh,
-        });
-        let fresh = Cluster {
+        let declared = Arc::new(Declared {
             name: name.into(),
-            endpoints: fresh,
+            members: self.members(&key).filter(Members::exist),
             origins: self.rules.policy(host, subset, port).origins().into(),
-        };
+        });
+        let fresh = Cluster::new(declared, self.answers, before.map(|it| &**it));
         let cluster = match before {
             Some(before) if before.is_as(&fresh) => before.clone(),
             _ => Arc::new(fresh),
@@ -158,20 +104,17 @@ impl<'r> Clusters<'r> {
         place
     }
 
-    fn endpoints(&self, key: &Key) -> Option<Vec<Endpoint>> {
+    fn members(&self, key: &Key) -> Option<Members> {
         let labels = match key.subset.as_str() {
             "" => IndexMap::new(),
             subset => self.rules.subset(&key.host, subset)?.labels.clone(),
         };
         match self.registry.get(&key.host) {
-            Some(service) => Some(service.endpoints(service.port(key.port)?, &labels)),
+            Some(service) => Some(service.members(service.port(key.port)?, &labels)),
             None if !key.subset.is_empty() || self.registry_only => None,
             None if self.registry.hides(&key.host) => None,
             // Nothing declares the host: it is looked up when connecting, as ALLOW_ANY would.
-            None => {
-                let address = Address::new(&key.host, key.port);
-                Some(vec![Endpoint::new(address, Arc::default())])
-            }
+            None => Some(Members::undeclared(&key.host, key.port)),
         }
     }
 

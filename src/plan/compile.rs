@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::clusters::Clusters;
 use super::destination_rules::DestinationRules;
-use super::origin::{Listed, Origin, Owners};
+use super::live::Live;
 use super::route::{Policies, Route};
 use super::virtual_services::{VirtualService, is_bound, visible};
 use super::{
@@ -28,13 +28,26 @@ pub(crate) struct Options {
     pub(crate) lenient: bool,
 }
 
+/// What new rules go on from.
+#[derive(Debug)]
+pub(crate) enum Before<'p> {
+    /// The first rules there are.
+    Nothing(Live),
+    /// The plan in force.
+    Plan(&'p Plan),
+}
+
 /// Compiles aside: nothing is in force until the caller uses the plan, and it must not be used
 /// when the diagnostics hold an error.
 pub(crate) fn compile(
     resources: &Resources,
     options: &Options,
-    before: Option<&Plan>,
+    before: Before<'_>,
 ) -> (Plan, Diagnostics) {
+    let (before, live) = match before {
+        Before::Nothing(live) => (None, Arc::new(live)),
+        Before::Plan(plan) => (Some(plan), plan.live.clone()),
+    };
     let mut found = resources.diagnostics().clone();
     let source = &options.source;
     let list = in_order(resources);
@@ -42,14 +55,20 @@ pub(crate) fn compile(
     let registry = read_registry(&list, source, &mut found);
     let rules = DestinationRules::new(list.iter().copied(), &registry, source);
     let gateway = source.gateway.is_some();
-    let mut clusters = Clusters::new(&registry, &rules, options.registry_only, gateway, before);
+    let mut clusters = Clusters::new(
+        &registry,
+        &rules,
+        options.registry_only,
+        gateway,
+        before,
+        &live.answers,
+    );
 
-    let mut owners = Owners::default();
     let mut virtual_services = Vec::new();
     let mut taken: HashMap<String, &Resource> = HashMap::new();
     for (resource, written) in visible(&list, source) {
         let mut about = Diagnostics::default();
-        let mut read = VirtualService::read(resource, written, source, &clusters, &mut about);
+        let read = VirtualService::read(resource, written, source, &clusters, &mut about);
         if written.hosts.is_empty() {
             let message = "without hosts the rules are only for a delegate to take";
             let at = At::Top.field("spec");
@@ -59,9 +78,7 @@ pub(crate) fn compile(
                 message,
             ));
         }
-        let bound = is_bound(resource, written, source);
-        read.owner = owners.add(resource, &read, bound.then_some(source));
-        if bound {
+        if is_bound(resource, written, source) {
             if source.gateway.is_none() {
                 report_taken_hosts(resource, &read, &mut taken, &mut about);
             }
@@ -69,8 +86,6 @@ pub(crate) fn compile(
         }
         tell(resource, about, &mut found);
     }
-
-    owners.add_hidden(&list, source);
 
     let mut tables = Tables::default();
     let unknown_hosts = match (&source.gateway, options.registry_only) {
@@ -104,15 +119,15 @@ pub(crate) fn compile(
         tables: tables.by_port,
         elsewhere: Table::default(),
         routes: tables.routes,
-        origins: tables.origins,
-        owners,
         allow_any: Route::unlisted("allow_any", Policies::istio_default()),
         block_all: Route::unlisted("block_all", Policies::default()),
         unknown_hosts,
     };
+    let clusters = clusters.finish();
     let plan = Plan {
         rules: Arc::new(rules),
-        clusters: clusters.finish(),
+        live: Arc::new(live.needed_by(&clusters)),
+        clusters,
     };
     found.sort();
     if options.lenient {
@@ -126,8 +141,6 @@ pub(crate) fn compile(
 pub(super) struct Tables {
     by_port: FxHashMap<u16, Table>,
     routes: Vec<Route>,
-    /// Where each of the routes comes from.
-    origins: Vec<Origin>,
 }
 
 impl Tables {
@@ -137,12 +150,9 @@ impl Tables {
     }
 
     /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
-    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Listed>) {
+    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Route>) {
         let start = self.routes.len();
-        for (route, origin) in routes {
-            self.routes.push(route);
-            self.origins.push(origin);
-        }
+        self.routes.extend(routes);
         let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let range = place(start)..place(self.routes.len());
         let table = self.by_port.entry(port).or_default();

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use pin_project::pin_project;
 use tower_service::Service;
 
+use super::look_up::{self, Found, LookUp};
 use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::Routed;
 use crate::body::{Body, BoxError};
@@ -29,6 +31,7 @@ use crate::host;
 use crate::load_balancer::least_request;
 use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
+use crate::resolver::NameCache;
 use crate::rt::Rng;
 use crate::transport::Transport;
 
@@ -68,13 +71,13 @@ impl<T> Dispatch<T> {
 
 impl<T, B> Service<Request<RequestBody<B, Routed>>> for Dispatch<T>
 where
-    T: Transport,
+    T: Transport + Clone,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<T::ResponseBody>>;
     type Error = Infallible;
-    type Future = DispatchFuture<T::Future>;
+    type Future = DispatchFuture<T>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -105,11 +108,33 @@ where
         info.endpoint = Some(place);
         let endpoint = match endpoint.is_wildcard() {
             false => endpoint,
-            true => endpoint.named_by(&host_of(&request)),
+            true => {
+                let named = endpoint.named_by(&host_of(&request));
+                match look_up::find(named.clone(), cache_for(info.routed())) {
+                    Found::Here(endpoint) => endpoint,
+                    Found::Nowhere => {
+                        return DispatchFuture::answered(look_up::not_found(), info, grpc);
+                    }
+                    Found::Asking(asking) => {
+                        let in_flight = Some(endpoint.begin());
+                        let transport = self.transport.clone();
+                        let look_up = LookUp::new(asking, named, request, transport);
+                        return DispatchFuture {
+                            call: None,
+                            look_up: Some(Box::new(look_up)),
+                            in_flight,
+                            reply: None,
+                            info: Some(info),
+                            grpc,
+                        };
+                    }
+                }
+            }
         };
         let in_flight = endpoint.begin();
         DispatchFuture {
             call: Some(self.transport.send(&endpoint, request)),
+            look_up: None,
             in_flight: Some(in_flight),
             reply: None,
             info: Some(info),
@@ -212,12 +237,19 @@ fn no_healthy_upstream() -> LocalReply {
         .details("no_healthy_upstream")
 }
 
+/// Who looks the request's own host up, where that is what its destination asks for.
+fn cache_for(routed: &Routed) -> Option<&Arc<NameCache>> {
+    let cluster = routed.cluster().filter(|it| it.is_per_request());
+    cluster.and(routed.plan.live.cache.as_ref())
+}
+
 /// One try at one endpoint.
 #[pin_project]
-#[derive(Debug)]
-pub(crate) struct DispatchFuture<F> {
+pub(crate) struct DispatchFuture<T: Transport> {
     #[pin]
-    call: Option<F>,
+    call: Option<T::Future>,
+    /// What comes before the call, where the endpoint's address is not known yet.
+    look_up: Option<Box<LookUp<T>>>,
     in_flight: Option<InFlight>,
     /// There from the start when there is no call.
     reply: Option<Box<LocalReply>>,
@@ -225,10 +257,11 @@ pub(crate) struct DispatchFuture<F> {
     grpc: bool,
 }
 
-impl<F> DispatchFuture<F> {
+impl<T: Transport> DispatchFuture<T> {
     fn answered(reply: LocalReply, info: StreamInfo, grpc: bool) -> Self {
         Self {
             call: None,
+            look_up: None,
             in_flight: None,
             reply: Some(Box::new(reply)),
             info: Some(info),
@@ -237,15 +270,18 @@ impl<F> DispatchFuture<F> {
     }
 }
 
-impl<F, B, E> Future for DispatchFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: ClassifyFailure + Into<BoxError>,
-{
-    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+impl<T: Transport> Future for DispatchFuture<T> {
+    type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if let Some(look_up) = this.look_up {
+            match ready!(look_up.poll(cx)) {
+                Ok(call) => this.call.set(Some(call)),
+                Err(reply) => *this.reply = Some(Box::new(reply)),
+            }
+            *this.look_up = None;
+        }
         let ended = match this.call.as_mut().as_pin_mut() {
             Some(call) => Some(ready!(call.poll(cx))),
             None => None,
@@ -268,8 +304,14 @@ where
         *this.in_flight = None;
         // A future is not polled again once it has ended; if it is, there is nothing to say.
         let reply = reply.unwrap_or_else(no_cluster);
-        let response: Response<ResponseBody<B>> = reply.into_response(*this.grpc);
+        let response: Response<ResponseBody<_>> = reply.into_response(*this.grpc);
         let response = response.map(|body| body.about(info).caused_by(cause));
         Poll::Ready(Ok(response))
+    }
+}
+
+impl<T: Transport> fmt::Debug for DispatchFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DispatchFuture").finish_non_exhaustive()
     }
 }

@@ -23,15 +23,16 @@ use crate::rt::Rng;
 mod attempts;
 mod chain;
 mod check_destination_rule;
+mod cluster;
 mod clusters;
 mod compile;
 mod destination_rules;
 mod dispatch;
-mod explain;
 mod gateway_hosts;
+mod live;
+mod look_up;
 mod mesh_hosts;
 mod not_built;
-mod origin;
 mod policies;
 mod response_body;
 mod route;
@@ -42,23 +43,22 @@ mod traffic_policy;
 mod virtual_services;
 
 pub(crate) use chain::{Chain, ChainFuture};
-pub(crate) use clusters::Cluster;
-pub(crate) use compile::{Options, compile};
-pub use explain::{Action, Destination, Explanation, Fault, Rejected, Retries, Shadowed};
-pub(crate) use explain::{Asked, explain, refused};
-use origin::{Origin, Owners};
+pub(crate) use cluster::Cluster;
+pub(crate) use compile::{Before, Options, compile};
+pub(crate) use live::Live;
 pub use response_body::{ResponseBody, StreamInfo};
 use route::{Choice, Route};
 pub(crate) use routed::{PlanRef, Routed};
 
 /// The rules in force and the endpoints they lead to.
 ///
-/// Two halves, each shared by all plans that have it in common: another set of endpoints is another
+/// Each part is shared by all plans that have it in common: another set of endpoints is another
 /// list of clusters beside the same rules, and the clusters that stay are the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     rules: Arc<Rules>,
     clusters: Arc<[Arc<Cluster>]>,
+    live: Arc<Live>,
 }
 
 /// Where requests go: the virtual hosts of each port, and what becomes of all others.
@@ -68,9 +68,6 @@ struct Rules {
     /// For ports that no service listens on.
     elsewhere: Table,
     routes: Vec<Route>,
-    /// Where each of the routes comes from; no request asks.
-    origins: Vec<Origin>,
-    owners: Owners,
     /// The route of hosts that nothing declares, where they may be reached.
     allow_any: Route,
     /// The route of hosts that nothing declares, where they may not.
@@ -150,6 +147,13 @@ pub(crate) fn no_route() -> LocalReply {
 }
 
 impl Plan {
+    /// Tells for as long as it is kept whether these rules are in memory still.
+    #[cfg(test)]
+    pub(crate) fn alive(&self) -> impl Fn() -> bool + use<> {
+        let rules = Arc::downgrade(&self.rules);
+        move || rules.strong_count() > 0
+    }
+
     /// The route of this place.
     fn route(&self, place: u32) -> &Route {
         let rules = &*self.rules;

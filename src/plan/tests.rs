@@ -1,9 +1,10 @@
 //! What plans share with the plans before them.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Cluster, Options, Plan, compile};
+use super::{Before, Cluster, Live, Options, Plan, compile};
 use crate::api::Resources;
 use crate::endpoint::Endpoint;
 
@@ -28,6 +29,7 @@ fn services(numbers: &[&[u8]]) -> String {
 
 fn plan(yaml: &str, before: Option<&Plan>) -> Plan {
     let resources = Resources::from_yaml("mesh.yaml", yaml);
+    let before = before.map_or_else(|| Before::Nothing(Live::default()), Before::Plan);
     let (plan, found) = compile(&resources, &Options::default(), before);
     assert!(!found.has_errors(), "{found}");
     plan
@@ -97,4 +99,46 @@ fn a_destination_that_appears_is_another() {
     assert_eq!(v1(&first), Some(false));
     // It has no endpoints either way, yet the one is 503 NC and the other 503 UH.
     assert_eq!(v1(&second), Some(true));
+}
+
+/// Services by name; `resolution` says how.
+fn named(resolution: &str) -> String {
+    services(&[&[1], &[2]])
+        .replace("resolution: STATIC", &format!("resolution: {resolution}"))
+        .replace("{address: 10.0.0.1}", "{address: one.net}")
+        .replace("{address: 10.0.0.2}", "{address: two.net}")
+}
+
+fn answer(name: &str, numbers: &[u8]) -> (Arc<str>, Arc<[IpAddr]>) {
+    let addresses = numbers.iter().map(|n| IpAddr::from([10, 0, 0, *n]));
+    (name.into(), addresses.collect())
+}
+
+#[test]
+fn an_answer_changes_its_own_clusters_and_no_rules() {
+    let first = plan(&named("DNS"), None);
+    let second = first.learn(vec![answer("one.net", &[1, 2])]);
+    assert!(Arc::ptr_eq(&first.rules, &second.rules));
+    let same = |a, b, host| Arc::ptr_eq(cluster(a, host), cluster(b, host));
+    assert!(!same(&first, &second, "a.com"));
+    assert!(same(&first, &second, "b.com"));
+    // The order of an answer is no change.
+    let third = second.learn(vec![answer("one.net", &[2, 1])]);
+    assert!(same(&second, &third, "a.com"));
+    // Nor is being compiled again.
+    let again = plan(&named("DNS"), Some(&third));
+    assert!(same(&third, &again, "a.com"));
+    assert_eq!(cluster(&again, "a.com").endpoints().len(), 2);
+}
+
+#[test]
+fn one_address_for_another_is_the_same_endpoint_where_there_is_only_one() {
+    for (resolution, want) in [("DNS_ROUND_ROBIN", 1), ("DNS", 0)] {
+        let first = plan(&named(resolution), None).learn(vec![answer("one.net", &[1])]);
+        let _under_way = cluster(&first, "a.com").endpoints()[0].begin();
+        let second = first.learn(vec![answer("one.net", &[2])]);
+        let endpoint = &cluster(&second, "a.com").endpoints()[0];
+        assert_eq!(endpoint.address().to_string(), "10.0.0.2:80");
+        assert_eq!(endpoint.active(), want, "{resolution}");
+    }
 }

@@ -31,6 +31,13 @@ impl Rng {
         }
     }
 
+    /// Other dice, which repeat where these do and take nothing from them.
+    pub(crate) fn beside(&self) -> Self {
+        const ELSEWHERE: u64 = 0x5DEE_CE66_D1CE_4E5B;
+        let state = self.seeded.as_ref().map(|it| it.load(Ordering::Relaxed));
+        state.map_or_else(Self::default, |it| Self::seeded(it ^ ELSEWHERE))
+    }
+
     /// The next number of the stream.
     #[must_use]
     pub fn next_u64(&self) -> u64 {

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::members::Finding;
 use super::registry::{Port, Protocol, Registry, RegistryService, Workload};
 use crate::api::{self, Resolution};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::endpoint::Locality;
 
 impl Registry {
     /// Adds the hosts of a ServiceEntry; hosts already known gain ports and endpoints.
@@ -25,7 +27,8 @@ impl Registry {
             ));
         }
         let ports = compile_ports(&written.ports, at.field("ports"), found);
-        let workloads = compile_workloads(written, at, found);
+        let (workloads, finding) = compile_workloads(written, at, found);
+        report_hosts(written, at, found);
         for (n, host) in written.hosts.iter().enumerate() {
             if host.is_empty() || host == "*" {
                 let message = format!("invalid host {host}");
@@ -39,6 +42,7 @@ impl Registry {
                 ports: ports.clone(),
                 addresses: written.addresses.clone(),
                 workloads: workloads.clone(),
+                finding,
             });
         }
     }
@@ -88,6 +92,7 @@ impl Registry {
             ports,
             addresses: written.cluster_ips.clone(),
             workloads: None,
+            finding: Finding::Listed,
         });
     }
 
@@ -96,10 +101,11 @@ impl Registry {
             self.services.insert(service.host.clone(), service);
             return;
         };
+        let is_bare = service.workloads.is_none() && service.finding == Finding::Listed;
         for port in service.ports {
             match known.ports.iter_mut().find(|it| it.number == port.number) {
                 // The port of a ServiceEntry knows where endpoints listen, a Service's does not.
-                Some(known) if service.workloads.is_some() => *known = port,
+                Some(known) if !is_bare => *known = port,
                 Some(_) => {}
                 None => known.ports.push(port),
             }
@@ -107,7 +113,13 @@ impl Registry {
         known.addresses.extend(service.addresses);
         match (&mut known.workloads, service.workloads) {
             (Some(known), Some(more)) => known.extend(more),
-            (known @ None, more) => *known = more,
+            (workloads @ None, more) => {
+                // A Service says nothing of how its endpoints are found, so any entry does.
+                if known.finding == Finding::Listed {
+                    *workloads = more;
+                    known.finding = service.finding;
+                }
+            }
             (Some(_), None) => {}
         }
     }
@@ -180,38 +192,73 @@ fn compile_ports(
     ports
 }
 
-/// What lives behind the hosts; nothing where their names are resolved instead.
+/// Says which hosts cannot be found the way the entry says.
+fn report_hosts(written: &api::ServiceEntry, at: At<'_>, found: &mut Diagnostics) {
+    let by_name = matches!(
+        written.resolution,
+        Resolution::Dns | Resolution::DnsRoundRobin
+    );
+    let dynamic = written.resolution == Resolution::DynamicDns;
+    let hosts = at.field("hosts");
+    for (n, host) in written.hosts.iter().enumerate() {
+        let wildcard = host.starts_with('*');
+        if dynamic && !wildcard {
+            let message = format!("the host {host} is no wildcard, as DYNAMIC_DNS asks for");
+            let about = Diagnostic::new(Code::InvalidValue, hosts.item(n), message);
+            found.push(about.hint("use resolution: DNS"));
+        } else if by_name && wildcard && host != "*" && written.endpoints.is_empty() {
+            let message = format!("nobody can look {host} up; requests get 503 UH");
+            let about = Diagnostic::new(Code::NeverMatches, hosts.item(n), message);
+            found.push(about.hint("list endpoints, or use resolution: DYNAMIC_DNS"));
+        }
+    }
+    let mut exclusive = |field, message| {
+        found.push(Diagnostic::new(Code::Exclusive, at.field(field), message));
+    };
+    if dynamic && !written.addresses.is_empty() {
+        exclusive("addresses", "addresses cannot be set for DYNAMIC_DNS");
+    }
+    if dynamic && !written.endpoints.is_empty() {
+        exclusive("endpoints", "endpoints cannot be set for DYNAMIC_DNS");
+    }
+    if written.resolution == Resolution::None && !written.endpoints.is_empty() {
+        let message = "no endpoints should be provided for resolution type none";
+        exclusive("endpoints", message);
+    }
+    if written.resolution == Resolution::DnsRoundRobin && written.endpoints.len() > 1 {
+        let message = "there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN";
+        exclusive("endpoints", message);
+    }
+    let ranges = written.addresses.iter().any(|it| it.contains('/'));
+    if by_name && ranges {
+        let message = "CIDR addresses are allowed only for NONE/STATIC resolution types";
+        exclusive("addresses", message);
+    }
+}
+
+/// What lives behind the hosts, nothing where the hosts themselves do, and how it is found.
 fn compile_workloads(
     written: &api::ServiceEntry,
     at: At<'_>,
     found: &mut Diagnostics,
-) -> Option<Vec<Workload>> {
-    let by_name = match written.resolution {
-        Resolution::Static => false,
-        Resolution::None => true,
-        Resolution::Dns | Resolution::DnsRoundRobin | Resolution::DynamicDns => {
-            let message = "this version does not refresh endpoints from DNS yet";
-            let hint = "leniently, each name counts as one endpoint, resolved when connecting";
-            let at = at.field("resolution");
-            found.push(Diagnostic::new(Code::NotBuilt, at, message).hint(hint));
-            true
-        }
+) -> (Option<Vec<Workload>>, Finding) {
+    let finding = match written.resolution {
+        Resolution::Static | Resolution::None => Finding::Listed,
+        Resolution::Dns => Finding::AllAddresses,
+        Resolution::DnsRoundRobin => Finding::OneAddress,
+        Resolution::DynamicDns => Finding::PerRequest,
     };
-    if written.resolution == Resolution::None && !written.endpoints.is_empty() {
-        let message = "no endpoints should be provided for resolution type none";
-        let at = at.field("endpoints");
-        found.push(Diagnostic::new(Code::Exclusive, at, message));
-    }
-    if by_name && written.endpoints.is_empty() {
-        return None;
+    let is_static = written.resolution == Resolution::Static;
+    if !is_static && written.endpoints.is_empty() {
+        return (None, finding);
     }
     let at = at.field("endpoints");
     let mut workloads = Vec::with_capacity(written.endpoints.len());
     for (n, endpoint) in written.endpoints.iter().enumerate() {
         let at = at.item(n);
-        workloads.extend(compile_workload(written, endpoint, by_name, at, found));
+        workloads.extend(compile_workload(written, endpoint, !is_static, at, found));
     }
-    Some(workloads)
+    (Some(workloads), finding)
 }
 
 fn compile_workload(
@@ -261,9 +308,38 @@ fn compile_workload(
         }
         ports.extend(port_number(*number, at, found).map(|number| (name.clone(), number)));
     }
+    let mut labels = written.labels.clone();
+    let locality = locality_of(written);
+    let (region, zone, subzone) = match &locality {
+        Some(it) => (&*it.region, &*it.zone, &*it.subzone),
+        None => ("", "", ""),
+    };
+    // Subsets may select by place, too.
+    for (label, value) in [
+        ("topology.kubernetes.io/region", region),
+        ("topology.kubernetes.io/zone", zone),
+        ("topology.istio.io/subzone", subzone),
+        ("topology.istio.io/network", &written.network),
+    ] {
+        if !value.is_empty() {
+            labels.insert(label.to_owned(), value.to_owned());
+        }
+    }
     Some(Workload {
-        address: address.to_owned(),
+        address: address.trim_end_matches('.').to_owned(),
         ports,
-        labels: Arc::new(written.labels.clone()),
+        labels: Arc::new(labels),
+        weight: written.weight.unwrap_or(1),
+        locality,
+        network: written.network.clone(),
     })
+}
+
+/// Where a workload is: what is written, else what its label says, dots for slashes.
+fn locality_of(written: &api::WorkloadEntry) -> Option<Locality> {
+    let label = || written.labels.get("istio-locality").map(String::as_str);
+    match written.locality.as_str() {
+        "" => label().map(|it| Locality::new(&it.replace('.', "/"))),
+        locality => Some(Locality::new(locality)),
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::endpoint::{Address, Endpoint};
+use super::members::{Finding, Members};
+use crate::endpoint::{Address, Endpoint, Locality};
 
 /// The hosts that resources declare.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +28,9 @@ pub struct RegistryService {
     pub ports: Vec<Port>,
     /// Addresses clients may use as its name.
     pub addresses: Vec<String>,
-    /// What is listed to live behind it; nothing where its name is resolved instead.
+    /// What is listed to live behind it; nothing where the host itself is where it lives.
     pub(super) workloads: Option<Vec<Workload>>,
+    pub(super) finding: Finding,
 }
 
 /// A port of a host.
@@ -84,6 +86,25 @@ pub(super) struct Workload {
     pub(super) address: String,
     pub(super) ports: IndexMap<String, u16>,
     pub(super) labels: Arc<IndexMap<String, String>>,
+    pub(super) weight: u32,
+    pub(super) locality: Option<Locality>,
+    pub(super) network: String,
+}
+
+impl Workload {
+    /// Its endpoint for a port of the service.
+    fn endpoint(&self, port: &Port) -> Endpoint {
+        let number = self.ports.get(&port.name).copied();
+        let address = Address::new(&self.address, number.unwrap_or(port.target));
+        let mut endpoint = Endpoint::new(address, self.labels.clone()).with_weight(self.weight);
+        if let Some(locality) = &self.locality {
+            endpoint = endpoint.with_locality(locality.clone());
+        }
+        match self.network.as_str() {
+            "" => endpoint,
+            network => endpoint.with_network(network),
+        }
+    }
 }
 
 impl Registry {
@@ -112,12 +133,19 @@ impl RegistryService {
         self.ports.iter().find(|port| port.number == number)
     }
 
-    /// The endpoints behind a port that carry all of `labels`.
-    #[must_use]
-    pub fn endpoints(&self, port: &Port, labels: &IndexMap<String, String>) -> Vec<Endpoint> {
+    /// What is behind a port and carries all of `labels`.
+    pub(crate) fn members(&self, port: &Port, labels: &IndexMap<String, String>) -> Members {
         let Some(workloads) = &self.workloads else {
-            let address = Address::new(&self.host, port.number);
-            return vec![Endpoint::new(address, Arc::default())];
+            // Whoever names the host addresses the port's own number; names have no labels.
+            let by_name = matches!(self.finding, Finding::AllAddresses | Finding::OneAddress);
+            let list = match by_name && !labels.is_empty() {
+                true => Vec::new(),
+                false => {
+                    let address = Address::new(&self.host, port.target);
+                    vec![Endpoint::new(address, Arc::default())]
+                }
+            };
+            return Members::new(list, self.finding);
         };
         let carries = |workload: &&Workload| {
             labels
@@ -125,12 +153,6 @@ impl RegistryService {
                 .all(|(key, value)| workload.labels.get(key) == Some(value))
         };
         let meant = workloads.iter().filter(carries);
-        meant
-            .map(|workload| {
-                let number = workload.ports.get(&port.name).copied();
-                let address = Address::new(&workload.address, number.unwrap_or(port.target));
-                Endpoint::new(address, workload.labels.clone())
-            })
-            .collect()
+        Members::new(meant.map(|it| it.endpoint(port)).collect(), self.finding)
     }
 }

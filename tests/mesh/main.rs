@@ -4,9 +4,11 @@
 
 mod apply;
 mod destination_rules;
+mod dns;
 mod gateway_hosts;
 mod mesh_hosts;
 mod ownership;
 mod replies;
 mod sockets;
 mod support;
+mod under_load;

@@ -1,0 +1,120 @@
+//! One destination: what rules say of it, and the endpoints it has just now.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::traffic_policy::Origin;
+use crate::endpoint::{Address, Endpoint};
+use crate::service_entry::{Answers, Members};
+
+/// A host's port, or a subset of it. Envoy calls it a cluster.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    declared: Arc<Declared>,
+    endpoints: Vec<Endpoint>,
+}
+
+/// What rules say of a destination, which other endpoints do not change.
+#[derive(Debug)]
+pub(super) struct Declared {
+    /// `outbound|port|subset|host`.
+    pub(super) name: Arc<str>,
+    /// What is behind it; nothing for a destination that does not exist, which is answered with
+    /// 503 NC.
+    pub(super) members: Option<Members>,
+    /// The settings of its traffic policy, by the field's name, and where each was written.
+    pub(super) origins: Box<[(&'static str, Origin)]>,
+}
+
+impl Declared {
+    /// Whether another says the same. Whatever is added to it belongs here.
+    fn is_as(&self, other: &Self) -> bool {
+        let members = match (&self.members, &other.members) {
+            (Some(ours), Some(theirs)) => ours.are_as(theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        self.name == other.name && members && self.origins == other.origins
+    }
+
+    fn is_one_endpoint(&self) -> bool {
+        self.members.as_ref().is_some_and(Members::are_one)
+    }
+}
+
+impl Cluster {
+    /// A destination as these answers have it; endpoints that one before it had go on counting.
+    pub(super) fn new(declared: Arc<Declared>, answers: &Answers, before: Option<&Self>) -> Self {
+        let members = declared.members.as_ref();
+        let mut endpoints = members.map(|it| it.endpoints(answers)).unwrap_or_default();
+        let known = before.map(Self::endpoints).unwrap_or_default();
+        match (endpoints.as_mut_slice(), known) {
+            // Whatever its address, it is the one endpoint of its name.
+            ([now], [then]) if declared.is_one_endpoint() => {
+                *now = now.clone().counting_with(then);
+            }
+            (endpoints, known) => count_on(endpoints, known),
+        }
+        Self {
+            declared,
+            endpoints,
+        }
+    }
+
+    /// The same destination with endpoints as these answers have them; nothing where they are the
+    /// same.
+    pub(super) fn learned(&self, answers: &Answers) -> Option<Self> {
+        let fresh = Self::new(self.declared.clone(), answers, Some(self));
+        (!self.has_endpoints_of(&fresh)).then_some(fresh)
+    }
+
+    /// Whether another would do all that this one does; it may stay in its place.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.declared.is_as(&other.declared) && self.has_endpoints_of(other)
+    }
+
+    fn has_endpoints_of(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.endpoints(), other.endpoints());
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
+    }
+
+    /// `outbound|port|subset|host`.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.declared.name
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.declared.members.is_some()
+    }
+
+    /// What is behind it as far as names are known.
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The names whose addresses it needs.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.declared.members.iter().flat_map(Members::names)
+    }
+
+    /// Whether the host of each request is to be looked up.
+    pub(super) fn is_per_request(&self) -> bool {
+        let members = self.declared.members.as_ref();
+        members.is_some_and(Members::are_per_request)
+    }
+
+    /// The settings of its traffic policy, by the field's name, and where each was written.
+    #[expect(dead_code, reason = "explanations are to print it")]
+    pub(crate) fn origins(&self) -> &[(&'static str, Origin)] {
+        &self.declared.origins
+    }
+}
+
+/// Gives endpoints known by their address the counters they have.
+fn count_on(fresh: &mut [Endpoint], known: &[Endpoint]) {
+    let known: HashMap<&Address, &Endpoint> = known.iter().map(|it| (it.address(), it)).collect();
+    for endpoint in fresh {
+        if let Some(known) = known.get(endpoint.address()) {
+            *endpoint = endpoint.clone().counting_with(known);
+        }
+    }
+}
