@@ -40,22 +40,25 @@ impl std::error::Error for BodyError {
 ///
 /// Transports get requests with this body. An empty body costs nothing and one
 /// in memory is not boxed. It is `Send` and not `Sync`, as axum's and tonic's are.
-#[derive(Default)]
 pub struct Body(Kind);
 
-#[derive(Default)]
 enum Kind {
-    #[default]
-    Empty,
+    /// What is left of one piece in memory; nothing, once it is taken.
     Full(Bytes),
     Stream(UnsyncBoxBody<Bytes, BodyError>),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
 }
 
 impl Body {
     /// The body that is nothing.
     #[must_use]
     pub const fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(Kind::Full(Bytes::new()))
     }
 
     /// Erases a body; one that has ended already becomes the empty one.
@@ -73,11 +76,7 @@ impl Body {
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
-        let bytes = bytes.into();
-        match bytes.is_empty() {
-            true => Self::empty(),
-            false => Self(Kind::Full(bytes)),
-        }
+        Self(Kind::Full(bytes.into()))
     }
 }
 
@@ -90,27 +89,21 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Full(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.0 = Kind::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
+            Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Kind::Stream(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
-            Kind::Full(_) => false,
+            Kind::Full(bytes) => bytes.is_empty(),
             Kind::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream(body) => body.size_hint(),
         }
@@ -120,7 +113,7 @@ impl HttpBody for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Empty => "Body::Empty",
+            Kind::Full(bytes) if bytes.is_empty() => "Body::Empty",
             Kind::Full(_) => "Body::Full",
             Kind::Stream(_) => "Body::Stream",
         })

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::mem;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use pin_project::pin_project;
@@ -137,6 +137,12 @@ pub struct SetResponseHeaders<S, K = Own<ResponseHeaders>> {
 #[derive(Clone, Copy)]
 struct Dressed;
 
+/// Whether a response is not, or no longer, to be changed.
+fn is_left_alone<R>(response: &Response<R>) -> bool {
+    let noted = response.extensions();
+    !noted.is_empty() && (noted.get::<Preflight>().is_some() || noted.get::<Dressed>().is_some())
+}
+
 impl<S, B, R, K> Service<Request<B>> for SetResponseHeaders<S, K>
 where
     S: Service<Request<B>, Response = Response<R>>,
@@ -178,16 +184,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut result = ready!(this.inner.poll(cx));
-        if let (Some(policy), Ok(response)) = (this.policy, &mut result)
-            && response.extensions().get::<Preflight>().is_none()
-            && response.extensions().get::<Dressed>().is_none()
+        // Changed where it lies: each move of a response is paid for.
+        let mut polled = this.inner.poll(cx);
+        if let (Poll::Ready(Ok(response)), Some(policy)) = (&mut polled, this.policy)
+            && !is_left_alone(response)
         {
             policy.apply(response);
             if *this.marks {
                 response.extensions_mut().insert(Dressed);
             }
         }
-        Poll::Ready(result)
+        polled
     }
 }

@@ -128,15 +128,16 @@ impl Notes {
             Border::Client { .. } => request.uri().scheme_str().unwrap_or("http"),
             Border::Proxy { .. } => hop::scheme(request).ok_or_else(no_route)?,
         };
+        let named = prepare::authority(request).ok_or_else(prepare::no_host)?;
         let head = RequestHead::of_target(
             request.method().as_str(),
             scheme,
-            prepare::authority(request).ok_or_else(prepare::no_host)?,
+            named.authority,
             request.uri().path_and_query().ok_or_else(no_route)?,
             request.headers(),
         );
         match decide(mesh.plan(), port, &head, &mesh.shared.dice) {
-            Decision::Route(routed) => Ok(routed.coming(proxy, self.grpc)),
+            Decision::Route(routed) => Ok(routed.coming(proxy, self.grpc, named.by_header)),
             Decision::Reply(reply, routed) => {
                 if let Some(routed) = routed {
                     self.info.set_route(routed);
@@ -153,32 +154,32 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn poll_response(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Response<ResponseBody<T::ResponseBody>>> {
+    fn poll_response(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<T::ResponseBody> {
         let this = self.project();
-        let mut response = match this.call.as_pin_mut() {
-            Some(call) => {
-                let Ok(response) = ready!(call.poll(cx));
-                response
-            }
+        // Completed where it lies: each move of a response is paid for.
+        let mut polled = match this.call.as_pin_mut() {
+            Some(call) => call.poll(cx),
             None => {
                 let reply = this.reply.take().map(|reply| *reply);
                 let reply = reply.unwrap_or_else(no_route);
                 let mut response: Response<ResponseBody<_>> = reply.into_response(this.notes.grpc);
                 response.extensions_mut().insert(Refused);
-                response
+                Poll::Ready(Ok(response))
             }
         };
-        let mut info = std::mem::take(&mut this.notes.info);
-        if !response.extensions().is_empty() && is_unsent(&response) {
-            info.note_unsent();
+        if let Poll::Ready(Ok(response)) = &mut polled {
+            let mut info = std::mem::take(&mut this.notes.info);
+            if !response.extensions().is_empty() && is_unsent(response) {
+                info.note_unsent();
+            }
+            response.body_mut().info_mut().complete(info);
         }
-        response.body_mut().info_mut().complete(info);
-        Poll::Ready(response)
+        polled
     }
 }
+
+/// An exchange never fails: what goes wrong is an answer too.
+type Polled<B> = Poll<Result<Response<ResponseBody<B>>, Infallible>>;
 
 /// Whether a response was given where the request had a destination and was kept from it.
 fn is_unsent<B>(response: &Response<B>) -> bool {
@@ -262,7 +263,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let grpc = this.exchange.notes.grpc;
-        let response = ready!(this.exchange.poll_response(cx));
+        let Ok(response) = ready!(this.exchange.poll_response(cx));
         if grpc || response.extensions().is_empty() {
             return Poll::Ready(Ok(response));
         }
@@ -284,7 +285,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Notes { unread, http1, .. } = this.exchange.notes;
-        let mut response = ready!(this.exchange.poll_response(cx));
+        let Ok(mut response) = ready!(this.exchange.poll_response(cx));
         // A reply of our own that nobody asked an upstream for has left the request unread.
         // A bad request ends its connection, whoever calls it that short of the upstream.
         let close = LocalReply::of(&response).map(|reply| {

@@ -13,14 +13,25 @@ use crate::reply::LocalReply;
 ///
 /// A proxy lets the URI of an absolute target win, as HTTP asks of it; a client's URI only says
 /// where to connect, and a `Host` header the caller set stands.
-pub(super) fn authority<B>(request: &Request<B>) -> Option<&str> {
-    let named = request.uri().authority().map(Authority::as_str);
-    match request.headers().get(HOST) {
+pub(super) fn authority<B>(request: &Request<B>) -> Option<Named<'_>> {
+    let uri = request.uri().authority().map(Authority::as_str);
+    let host = request.headers().get(HOST);
+    let authority = match host {
         // Most say the same twice, and one of the two is known to be text.
-        Some(host) if named.is_some_and(|it| it.as_bytes() == host.as_bytes()) => named,
+        Some(host) if uri.is_some_and(|it| it.as_bytes() == host.as_bytes()) => uri,
         Some(host) => host.to_str().ok(),
-        None => named,
-    }
+        None => uri,
+    };
+    Some(Named {
+        authority: authority?,
+        by_header: host.is_some(),
+    })
+}
+
+/// An authority, and whether the `Host` header names it.
+pub(super) struct Named<'r> {
+    pub(super) authority: &'r str,
+    pub(super) by_header: bool,
 }
 
 /// Whether [`authority`] would find one.

@@ -51,9 +51,9 @@ impl<T> Dispatch<T> {
     }
 
     /// An endpoint for the request, with its place; earlier tries' endpoints are avoided.
-    fn pick(&self, routed: &Routed) -> Result<(Endpoint, u32), LocalReply> {
+    fn pick<'r>(&self, routed: &'r Routed) -> Result<(&'r Endpoint, u32), LocalReply> {
         if let Some(endpoint) = routed.passthrough() {
-            return Ok((endpoint.clone(), 0));
+            return Ok((endpoint, 0));
         }
         let endpoints = routed.cluster().ok_or_else(no_cluster)?.endpoints();
         let mut picked = None;
@@ -65,7 +65,7 @@ impl<T> Dispatch<T> {
         }
         let place = picked.ok_or_else(no_healthy_upstream)?;
         let endpoint = endpoints.get(place).ok_or_else(no_healthy_upstream)?;
-        Ok((endpoint.clone(), place as u32))
+        Ok((endpoint, place as u32))
     }
 }
 
@@ -93,25 +93,28 @@ where
             Ok(picked) => picked,
             Err(reply) => return DispatchFuture::answered(reply, info, grpc),
         };
-        let (attempt, proxy) = (routed.attempt, routed.proxy);
+        let (attempt, proxy, names_host) = (routed.attempt, routed.proxy, routed.names_host);
         if !proxy && parts.uri.scheme() == Some(&Scheme::HTTPS) && !self.transport.is_secure() {
             return DispatchFuture::answered(in_clear(), info, grpc);
         }
         let mut request = Request::from_parts(parts, Body::new(Sent(body)));
-        if address_request(&mut request).is_err() {
+        if !names_host && address_request(&mut request).is_err() {
             let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE);
             return DispatchFuture::answered(reply, info, grpc);
         }
         if proxy {
             tell_attempt(&mut request, attempt);
         }
-        info.endpoint = Some(place);
+        let mut named;
         let endpoint = match endpoint.is_wildcard() {
             false => endpoint,
             true => {
-                let named = endpoint.named_by(&host_of(&request));
+                named = endpoint.named_by(&host_of(&request));
                 match look_up::find(named.clone(), cache_for(info.routed())) {
-                    Found::Here(endpoint) => endpoint,
+                    Found::Here(endpoint) => {
+                        named = endpoint;
+                        &named
+                    }
                     Found::Nowhere => {
                         return DispatchFuture::answered(look_up::not_found(), info, grpc);
                     }
@@ -119,6 +122,7 @@ where
                         let in_flight = Some(endpoint.begin());
                         let transport = self.transport.clone();
                         let look_up = LookUp::new(asking, named, request, transport);
+                        info.endpoint = Some(place);
                         return DispatchFuture {
                             call: None,
                             look_up: Some(Box::new(look_up)),
@@ -132,8 +136,10 @@ where
             }
         };
         let in_flight = endpoint.begin();
+        let call = self.transport.send(endpoint, request);
+        info.endpoint = Some(place);
         DispatchFuture {
-            call: Some(self.transport.send(&endpoint, request)),
+            call: Some(call),
             look_up: None,
             in_flight: Some(in_flight),
             reply: None,
@@ -244,7 +250,7 @@ fn cache_for(routed: &Routed) -> Option<&Arc<NameCache>> {
 }
 
 /// One try at one endpoint.
-#[pin_project]
+#[pin_project(project = DispatchProjected)]
 pub(crate) struct DispatchFuture<T: Transport> {
     #[pin]
     call: Option<T::Future>,
@@ -283,30 +289,39 @@ impl<T: Transport> Future for DispatchFuture<T> {
             *this.look_up = None;
         }
         let ended = match this.call.as_mut().as_pin_mut() {
-            Some(call) => Some(ready!(call.poll(cx))),
-            None => None,
+            Some(call) => ready!(call.poll(cx)),
+            None => return Poll::Ready(Ok(this.answer())),
         };
         this.call.set(None);
-        let info = this.info.take().unwrap_or_default();
-        let (reply, cause) = match ended {
-            Some(Ok(response)) => {
+        match ended {
+            Ok(response) => {
+                let info = this.info.take().unwrap_or_default();
                 let in_flight = this.in_flight.take();
-                let response = response.map(|body| ResponseBody::upstream(body, info, in_flight));
-                return Poll::Ready(Ok(response));
+                Poll::Ready(Ok(
+                    response.map(|body| ResponseBody::upstream(body, info, in_flight))
+                ))
             }
-            Some(Err(error)) => {
-                let reply = LocalReply::for_failure(error.classify(), false);
+            Err(error) => {
+                *this.reply = Some(Box::new(LocalReply::for_failure(error.classify(), false)));
                 let error: BoxError = error.into();
-                (Some(reply), Some(Arc::from(error)))
+                let response = this.answer();
+                Poll::Ready(Ok(
+                    response.map(|body| body.caused_by(Some(Arc::from(error))))
+                ))
             }
-            None => (this.reply.take().map(|reply| *reply), None),
-        };
-        *this.in_flight = None;
+        }
+    }
+}
+
+impl<T: Transport> DispatchProjected<'_, T> {
+    /// The local answer, about this request.
+    fn answer<B>(&mut self) -> Response<ResponseBody<B>> {
+        *self.in_flight = None;
         // A future is not polled again once it has ended; if it is, there is nothing to say.
-        let reply = reply.unwrap_or_else(no_cluster);
-        let response: Response<ResponseBody<_>> = reply.into_response(*this.grpc);
-        let response = response.map(|body| body.about(info).caused_by(cause));
-        Poll::Ready(Ok(response))
+        let reply = self.reply.take().map_or_else(no_cluster, |reply| *reply);
+        let info = self.info.take().unwrap_or_default();
+        let response: Response<ResponseBody<B>> = reply.into_response(*self.grpc);
+        response.map(|body| body.about(info))
     }
 }
 

@@ -102,6 +102,7 @@ impl Route {
 macro_rules! has {
     ($($policy:ty: |$routed:ident| $find:expr;)*) => { $(
         impl Has<$policy> for Routed {
+            #[inline]
             fn policy(&self) -> Option<&$policy> {
                 let $routed = self;
                 $find

@@ -28,6 +28,8 @@ pub(crate) struct Routed {
     pub(super) proxy: bool,
     /// Whether the request came as a gRPC call.
     pub(super) grpc: bool,
+    /// Whether the request has a `Host` header.
+    pub(super) names_host: bool,
     /// What few requests have; in a box, for the note is moved and cloned often.
     seldom: Option<Box<Seldom>>,
 }
@@ -49,14 +51,17 @@ impl Routed {
             attempt: 1,
             proxy: false,
             grpc: false,
+            names_host: false,
             seldom: None,
         }
     }
 
-    /// The same, for a request that comes through a proxy or not, as a gRPC call or not.
-    pub(crate) const fn coming(mut self, proxy: bool, grpc: bool) -> Self {
+    /// The same, for a request that comes through a proxy or not, as a gRPC call or not, and with
+    /// a `Host` header or not.
+    pub(crate) const fn coming(mut self, proxy: bool, grpc: bool, names_host: bool) -> Self {
         self.proxy = proxy;
         self.grpc = grpc;
+        self.names_host = names_host;
         self
     }
 
@@ -80,19 +85,23 @@ impl Routed {
     }
 
     /// Whether an earlier try went to the endpoint of this place.
+    #[inline]
     pub(super) fn has_tried(&self, place: u32) -> bool {
         let tried = self.seldom.as_ref().map(|it| it.tried.as_slice());
         tried.unwrap_or_default().contains(&place)
     }
 
+    #[inline]
     pub(super) fn route(&self) -> &Route {
         self.plan.route(self.route)
     }
 
+    #[inline]
     pub(super) fn choice(&self) -> Option<&Choice> {
         self.route().choices.get(self.choice as usize)
     }
 
+    #[inline]
     pub(super) fn cluster(&self) -> Option<&Cluster> {
         let cluster = self.choice()?.cluster?;
         let cluster: &Cluster = self.plan.clusters.get(cluster as usize)?;

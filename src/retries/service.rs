@@ -241,6 +241,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        // Without retries the answer passes through where it lies.
+        if this.armed.is_none()
+            && let StateProjected::Try { call } = this.state.as_mut().project()
+        {
+            return call.poll(cx);
+        }
         loop {
             match this.state.as_mut().project() {
                 StateProjected::Try { call } => {

@@ -146,6 +146,24 @@ impl<K> Watch<K> {
             .map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// Ready once the time is up, armed when that is first known.
+    fn poll_late(&mut self, timer: &mut Option<Timer>, cx: &Context<'_>) -> Poll<()> {
+        let timer = match timer {
+            Some(timer) => timer,
+            None => timer.insert(Timer::at(ready!(self.poll_deadline(cx)))),
+        };
+        timer.poll(cx)
+    }
+
+    fn limit_body<R>(&self, response: &mut Response<R>)
+    where
+        K: LimitBody<R>,
+    {
+        if let Some(deadline) = self.sent.and_then(|sent| self.policy.deadline(sent)) {
+            self.select.limit(response.body_mut(), deadline);
+        }
+    }
+
     fn reply<R: FromLocalReply>(&self) -> Response<R> {
         LocalReply::upstream_request_timeout("response_timeout").into_response(self.grpc)
     }
@@ -162,29 +180,25 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         // The inner future goes first: an answer that comes together with the deadline counts.
-        if let Some(inner) = this.inner.as_mut().as_pin_mut()
-            && let Poll::Ready(mut result) = inner.poll(cx)
-        {
+        let mut polled = match this.inner.as_mut().as_pin_mut() {
+            Some(inner) => inner.poll(cx),
+            None => Poll::Pending,
+        };
+        let Some(watch) = this.watch else {
+            return polled;
+        };
+        match &mut polled {
             // The same deadline goes on over the body; of a response that came at once, before
             // there was a reason to look at the clock, it is not known and as good as whole.
-            if let (Some(watch), Ok(response)) = (this.watch, &mut result)
-                && let Some(deadline) = watch.sent.and_then(|sent| watch.policy.deadline(sent))
-            {
-                watch.select.limit(response.body_mut(), deadline);
+            Poll::Ready(Ok(response)) => watch.limit_body(response),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                if watch.poll_late(this.timer, cx).is_ready() {
+                    this.inner.set(None);
+                    polled = Poll::Ready(Ok(watch.reply()));
+                }
             }
-            return Poll::Ready(result);
         }
-        let Some(watch) = this.watch else {
-            return Poll::Pending;
-        };
-        if this.timer.is_none() {
-            let deadline = ready!(watch.poll_deadline(cx));
-            *this.timer = Some(Timer::at(deadline));
-        }
-        if let Some(timer) = this.timer {
-            ready!(timer.poll(cx));
-        }
-        this.inner.set(None);
-        Poll::Ready(Ok(watch.reply()))
+        polled
     }
 }

@@ -23,11 +23,11 @@ use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::mesh::{Mesh, MeshClient};
 use tower_mesh::transport::{PerEndpoint, Transport as _};
 
-pub(crate) const SCENARIOS: [&str; 5] = ["leaf", "none", "full", "retry", "boxed"];
+pub const SCENARIOS: [&str; 5] = ["leaf", "none", "full", "retry", "boxed"];
 
 /// The way out: pending once, then an answer.
 #[derive(Clone)]
-pub(crate) struct Leaf;
+pub struct Leaf;
 
 struct PendingOnce(bool);
 
@@ -66,7 +66,7 @@ fn leaf(_: &Endpoint) -> Leaf {
     Leaf
 }
 
-pub(crate) type Client = MeshClient<PerEndpoint<fn(&Endpoint) -> Leaf>>;
+pub type Client = MeshClient<PerEndpoint<fn(&Endpoint) -> Leaf>>;
 
 /// 101 hosts with four endpoints each; the last has ten routes as the scenario says.
 fn mesh(scenario: &str) -> Mesh {
@@ -117,12 +117,12 @@ fn mesh(scenario: &str) -> Mesh {
     Mesh::builder().lenient(true).yaml(&yaml).build().unwrap().0
 }
 
-pub(crate) fn client(scenario: &str) -> Client {
+pub fn client(scenario: &str) -> Client {
     mesh(scenario).client_with(leaf as fn(&Endpoint) -> Leaf)
 }
 
 #[inline(never)]
-pub(crate) fn request() -> Request<Full<Bytes>> {
+pub fn request() -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::default());
     *request.uri_mut() = http::Uri::from_static("http://service-100.example.com/a/b?c=d");
     let headers = request.headers_mut();
@@ -141,7 +141,7 @@ pub(crate) fn request() -> Request<Full<Bytes>> {
     request
 }
 
-pub(crate) fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -149,7 +149,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Sends `count` requests of a scenario.
-pub(crate) async fn drive(scenario: &str, count: u64) {
+pub async fn drive(scenario: &str, count: u64) {
     match scenario {
         "leaf" => {
             let transport = PerEndpoint::new(leaf);
@@ -172,7 +172,7 @@ pub(crate) async fn drive(scenario: &str, count: u64) {
     }
 }
 
-pub(crate) async fn send(client: &mut Client, count: u64) {
+pub async fn send(client: &mut Client, count: u64) {
     for _ in 0..count {
         black_box(client.call(request()).await.unwrap());
     }

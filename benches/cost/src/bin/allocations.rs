@@ -7,9 +7,7 @@
     reason = "a program for ci talks to its reader and may stop at what cannot be"
 )]
 
-mod scenarios;
-
-use scenarios::{SCENARIOS, drive, runtime};
+use tower_mesh_cost::{SCENARIOS, drive, runtime};
 
 /// Allocations of each of `count` requests, setting up left out by a second run.
 fn allocations(count: u64, send: impl Fn(u64)) -> f64 {

@@ -30,9 +30,10 @@ use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
 use tower_mesh::rewrite::{RewriteLayer, RewritePolicy};
 use tower_mesh::timeout::{TimeoutLayer, TimeoutPolicy};
 
-mod scenarios;
+use tower_mesh_cost::{Leaf, request, runtime};
 
-use scenarios::{Leaf, request, runtime};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The layers by name; `nothing` is the service without one.
 const LAYERS: [&str; 10] = [

@@ -13,9 +13,10 @@
 
 use tower::Service as _;
 
-mod scenarios;
+use tower_mesh_cost::{Client, SCENARIOS, client, drive, request, runtime, send};
 
-use scenarios::{Client, SCENARIOS, client, drive, request, runtime, send};
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn threads() {
     for scenario in ["none", "full", "retry"] {
