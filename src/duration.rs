@@ -104,6 +104,32 @@ pub(crate) fn refusal(duration: Duration) -> Option<&'static str> {
     (!whole).then_some("only durations to ms precision are supported")
 }
 
+/// Writes a duration as [`parse`] reads it, in one unit: `90s`, `1.5s`, `250ms`, `0s`.
+///
+/// ```
+/// use std::time::Duration;
+/// assert_eq!(tower_mesh::duration::format(Duration::from_millis(1500)), "1.5s");
+/// ```
+#[must_use]
+pub fn format(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let (unit, name) = match nanos {
+        0 | 1_000_000_000.. => (1_000_000_000, "s"),
+        1_000_000.. => (1_000_000, "ms"),
+        1_000.. => (1_000, "us"),
+        _ => (1, "ns"),
+    };
+    let (whole, rest) = (nanos / unit, nanos % unit);
+    let places = unit.ilog10() as usize;
+    match rest {
+        0 => format!("{whole}{name}"),
+        rest => {
+            let fraction = format!("{rest:0places$}");
+            format!("{whole}.{}{name}", fraction.trim_end_matches('0'))
+        }
+    }
+}
+
 fn digits(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
@@ -129,7 +155,22 @@ fn parts_of(digits: &str, unit: u128) -> u128 {
 mod tests {
     use std::time::Duration;
 
-    use super::{InvalidDuration, parse};
+    use super::{InvalidDuration, format, parse};
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let check = |nanos: u64, want: &str| {
+            let duration = Duration::from_nanos(nanos);
+            assert_eq!(format(duration), want);
+            assert_eq!(parse(want), Ok(duration));
+        };
+        check(0, "0s");
+        check(90_000_000_000, "90s");
+        check(1_500_000_000, "1.5s");
+        check(250_000_000, "250ms");
+        check(1_050, "1.05us");
+        check(7, "7ns");
+    }
 
     #[track_caller]
     fn check(text: &str, nanos: u64) {

@@ -53,6 +53,12 @@ impl Percent {
         roll % (MILLION as u64) < self.per_million as u64
     }
 
+    /// The share in percent, as Istio's `Percent.value`.
+    #[must_use]
+    pub fn as_percentage(self) -> f64 {
+        f64::from(self.per_million) / 10_000.0
+    }
+
     /// Whether the share is none at all.
     #[must_use]
     pub const fn is_never(self) -> bool {

@@ -69,6 +69,16 @@ impl FaultPolicy {
         self
     }
 
+    /// The delay and the share of requests it is for.
+    pub(crate) const fn written_delay(&self) -> Option<(Percent, Duration)> {
+        self.delay
+    }
+
+    /// The failure and the share of requests it is for.
+    pub(crate) const fn written_abort(&self) -> Option<(Percent, Abort)> {
+        self.abort
+    }
+
     /// Whether no request can ever be harmed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -109,8 +119,26 @@ impl Abort {
         Self(Status::Grpc(code))
     }
 
+    /// The HTTP status; nothing where it is a gRPC status that was asked for.
+    #[must_use]
+    pub const fn as_http_status(self) -> Option<StatusCode> {
+        match self.0 {
+            Status::Http(status) => Some(status),
+            Status::Grpc(_) => None,
+        }
+    }
+
+    /// The gRPC status, where one was asked for.
+    #[must_use]
+    pub const fn as_grpc_status(self) -> Option<u16> {
+        match self.0 {
+            Status::Http(_) => None,
+            Status::Grpc(code) => Some(code),
+        }
+    }
+
     /// What the client is told.
-    pub(super) fn reply(self) -> LocalReply {
+    pub(crate) fn reply(self) -> LocalReply {
         let (status, grpc_status) = match self.0 {
             Status::Http(status) => (status, None),
             Status::Grpc(code) => (StatusCode::OK, Some(code)),

@@ -80,26 +80,38 @@ impl MatchRequest {
     }
 
     /// Whether the block can ever hold for this client on this port.
-    ///
-    /// With `gateways` set, labels and namespace of the client are not looked at.
     pub(crate) fn concerns(
         written: &HttpMatchRequest,
         namespace: &str,
         port: u16,
         source: &Source,
     ) -> bool {
-        if written
-            .port
-            .is_some_and(|wanted| wanted != u32::from(port) && wanted != 0)
-        {
-            return false;
-        }
+        let wanted = Self::port_of(written);
+        wanted.is_none_or(|wanted| wanted == u32::from(port))
+            && Self::foreign_field(written, namespace, source).is_none()
+    }
+
+    /// The only port the block holds on; nothing where it holds on all.
+    pub(crate) fn port_of(written: &HttpMatchRequest) -> Option<u32> {
+        written.port.filter(|port| *port != 0)
+    }
+
+    /// The field by which the block is for other clients than this one.
+    ///
+    /// With `gateways` set, labels and namespace of the client are not looked at.
+    pub(crate) fn foreign_field(
+        written: &HttpMatchRequest,
+        namespace: &str,
+        source: &Source,
+    ) -> Option<&'static str> {
         if !written.gateways.is_empty() {
-            return source.is_one_of(&written.gateways, namespace);
+            let own = source.is_one_of(&written.gateways, namespace);
+            return (!own).then_some("gateways");
         }
-        let same_namespace =
-            written.source_namespace.is_empty() || written.source_namespace == source.namespace;
-        same_namespace && source.carries(&written.source_labels)
+        if !written.source_namespace.is_empty() && written.source_namespace != source.namespace {
+            return Some("sourceNamespace");
+        }
+        (!source.carries(&written.source_labels)).then_some("sourceLabels")
     }
 }
 

@@ -80,4 +80,22 @@ impl<T> Hosts<T> {
         let longest = self.suffixes.iter().find(|(suffix, _)| covers(suffix));
         longest.map(|(_, found)| found).or(self.any.as_ref())
     }
+
+    /// The name by which [`find`](Self::find) finds what belongs to `authority`.
+    #[must_use]
+    pub fn name_of(&self, authority: &str) -> Option<String> {
+        let host = host::without_port(authority);
+        if let Some((name, _)) = self
+            .exact
+            .get_key_value(authority)
+            .or_else(|| self.exact.get_key_value(&*host))
+        {
+            return Some(name.to_string());
+        }
+        let covers = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+        match self.suffixes.iter().find(|(suffix, _)| covers(suffix)) {
+            Some((suffix, _)) => Some(format!("*{suffix}")),
+            None => self.any.as_ref().map(|_| "*".to_owned()),
+        }
+    }
 }

@@ -126,7 +126,7 @@ impl PathMatch {
 }
 
 impl HeaderSource {
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Name(name) => name.as_str(),
             Self::Method => ":method",
@@ -139,7 +139,7 @@ impl HeaderSource {
 }
 
 impl HeaderMatch {
-    fn holds(&self, request: &RequestHead<'_>) -> bool {
+    pub(super) fn holds(&self, request: &RequestHead<'_>) -> bool {
         let pseudo = |value: &str| (true, self.text.matches(value.as_bytes()));
         let (present, matched) = match &self.source {
             HeaderSource::Method => pseudo(request.method),

@@ -34,6 +34,7 @@
 //! ```
 
 mod config;
+mod describe;
 mod head;
 mod hosts;
 mod matcher;

@@ -87,7 +87,7 @@ where
 }
 
 /// The port the client addresses: the URI's, else its scheme's own.
-fn port_of<B>(request: &Request<B>) -> u16 {
+pub(super) fn port_of<B>(request: &Request<B>) -> u16 {
     let uri = request.uri();
     // A port has five digits at most, so most authorities need not be searched whole.
     let end = uri.authority().map(|it| it.as_str().as_bytes());

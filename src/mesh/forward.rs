@@ -36,6 +36,10 @@ impl<T> Forward<T> {
         Self { mesh, chain, port }
     }
 
+    pub(super) const fn addressed(&self) -> (&Mesh, u16) {
+        (&self.mesh, self.port)
+    }
+
     /// The port the requests were addressed to, which decides the rules they meet; 80 unless told.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {

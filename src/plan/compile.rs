@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use super::clusters::Clusters;
 use super::destination_rules::DestinationRules;
 use super::live::Live;
+use super::origin::{Listed, Origin, Owners};
 use super::route::{Policies, Route};
 use super::virtual_services::{VirtualService, is_bound, visible};
 use super::{
@@ -64,11 +65,12 @@ pub(crate) fn compile(
         &live.answers,
     );
 
+    let mut owners = Owners::default();
     let mut virtual_services = Vec::new();
     let mut taken: HashMap<String, &Resource> = HashMap::new();
     for (resource, written) in visible(&list, source) {
         let mut about = Diagnostics::default();
-        let read = VirtualService::read(resource, written, source, &clusters, &mut about);
+        let mut read = VirtualService::read(resource, written, source, &clusters, &mut about);
         if written.hosts.is_empty() {
             let message = "without hosts the rules are only for a delegate to take";
             let at = At::Top.field("spec");
@@ -78,7 +80,9 @@ pub(crate) fn compile(
                 message,
             ));
         }
-        if is_bound(resource, written, source) {
+        let bound = is_bound(resource, written, source);
+        read.owner = owners.add(resource, &read, bound.then_some(source));
+        if bound {
             if source.gateway.is_none() {
                 report_taken_hosts(resource, &read, &mut taken, &mut about);
             }
@@ -86,6 +90,8 @@ pub(crate) fn compile(
         }
         tell(resource, about, &mut found);
     }
+
+    owners.add_hidden(&list, source);
 
     let mut tables = Tables::default();
     let unknown_hosts = match (&source.gateway, options.registry_only) {
@@ -119,6 +125,8 @@ pub(crate) fn compile(
         tables: tables.by_port,
         elsewhere: Table::default(),
         routes: tables.routes,
+        origins: tables.origins,
+        owners,
         allow_any: Route::unlisted("allow_any", Policies::istio_default()),
         block_all: Route::unlisted("block_all", Policies::default()),
         unknown_hosts,
@@ -141,6 +149,8 @@ pub(crate) fn compile(
 pub(super) struct Tables {
     by_port: FxHashMap<u16, Table>,
     routes: Vec<Route>,
+    /// Where each of the routes comes from.
+    origins: Vec<Origin>,
 }
 
 impl Tables {
@@ -150,9 +160,12 @@ impl Tables {
     }
 
     /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
-    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Route>) {
+    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Listed>) {
         let start = self.routes.len();
-        self.routes.extend(routes);
+        for (route, origin) in routes {
+            self.routes.push(route);
+            self.origins.push(origin);
+        }
         let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let range = place(start)..place(self.routes.len());
         let table = self.by_port.entry(port).or_default();

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::clusters::Clusters;
 use super::compile::Tables;
-use super::route::Route;
+use super::origin::Listed;
 use super::virtual_services::VirtualService;
 use crate::api;
 use crate::host;
@@ -36,7 +36,7 @@ pub(super) fn fill(
         }
     }
     for (port, served) in ports {
-        let mut by_host: IndexMap<String, Vec<Route>> = IndexMap::new();
+        let mut by_host: IndexMap<String, Vec<Listed>> = IndexMap::new();
         for virtual_service in virtual_services {
             let names = names(&served, gateway_namespace, virtual_service);
             for name in names {
@@ -52,7 +52,7 @@ pub(super) fn fill(
         for (name, routes) in by_host {
             let (last, mut first): (Vec<_>, Vec<_>) = routes
                 .into_iter()
-                .partition(|route| route.rule.is_catch_all());
+                .partition(|(route, _)| route.rule.is_catch_all());
             first.extend(last);
             tables.add(port, &[name], first);
         }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::clusters::Clusters;
 use super::compile::Tables;
+use super::origin::{Listed, Origin};
 use super::route::{Choice, Policies, Route};
 use super::virtual_services::VirtualService;
 use crate::host;
@@ -64,7 +65,7 @@ fn fill_port<'s>(
         80 => (0..virtual_services.len()).collect(),
         _ => declared.named_by.iter().copied().collect(),
     };
-    let concerned: Vec<(usize, &VirtualService<'_>, Vec<Route>)> = candidates
+    let concerned: Vec<(usize, &VirtualService<'_>, Vec<Listed>)> = candidates
         .into_iter()
         .filter_map(|n| Some((n, virtual_services.get(n)?)))
         .map(|(n, it)| (n, it, it.routes(port, source, clusters)))
@@ -212,11 +213,11 @@ fn suffixes(name: &str) -> impl Iterator<Item = &str> {
     ends.chain([name.len()]).filter_map(|n| name.get(n..))
 }
 
-fn default_route(cluster: u32) -> Vec<Route> {
+fn default_route(cluster: u32) -> Vec<Listed> {
     let mut route = Route::unlisted("default", Policies::istio_default());
     route.weights = Weights::new([(0, 1)]).ok();
     route.choices = vec![Choice::of(cluster)];
-    vec![route]
+    vec![(route, Origin::NONE)]
 }
 
 /// All names clients may call a service by; an alias never takes the full name of another.

@@ -28,11 +28,13 @@ mod clusters;
 mod compile;
 mod destination_rules;
 mod dispatch;
+mod explain;
 mod gateway_hosts;
 mod live;
 mod look_up;
 mod mesh_hosts;
 mod not_built;
+mod origin;
 mod policies;
 mod response_body;
 mod route;
@@ -45,7 +47,10 @@ mod virtual_services;
 pub(crate) use chain::{Chain, ChainFuture};
 pub(crate) use cluster::Cluster;
 pub(crate) use compile::{Before, Options, compile};
+pub use explain::{Action, Destination, Explanation, Fault, Rejected, Retries, Shadowed};
+pub(crate) use explain::{Asked, explain, refused};
 pub(crate) use live::Live;
+use origin::{Origin, Owners};
 pub use response_body::{ResponseBody, StreamInfo};
 use route::{Choice, Route};
 pub(crate) use routed::{PlanRef, Routed};
@@ -68,6 +73,9 @@ struct Rules {
     /// For ports that no service listens on.
     elsewhere: Table,
     routes: Vec<Route>,
+    /// Where each of the routes comes from; no request asks.
+    origins: Vec<Origin>,
+    owners: Owners,
     /// The route of hosts that nothing declares, where they may be reached.
     allow_any: Route,
     /// The route of hosts that nothing declares, where they may not.

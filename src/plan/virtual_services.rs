@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::clusters::{Clusters, read_destination};
 use super::not_built;
+use super::origin::{Listed, NarrowBlock, Origin};
 use super::policies::{matched_path, read_policies, report_combinations};
 use super::route::{Choice, Policies, Route};
 use crate::api::{self, Resource, Spec};
@@ -20,6 +21,8 @@ use crate::source::Source;
 /// A VirtualService whose matches and weights are compiled.
 #[derive(Debug)]
 pub(super) struct VirtualService<'r> {
+    /// Its place among the owners.
+    pub(super) owner: u32,
     pub(super) namespace: &'r str,
     /// Full names, in lower case.
     pub(super) hosts: Vec<String>,
@@ -38,6 +41,8 @@ struct Rule<'r> {
 
 #[derive(Debug)]
 struct Block<'r> {
+    /// Its place among the blocks written; nothing for a rule without match blocks.
+    place: Option<usize>,
     /// Nothing for a rule without match blocks.
     written: Option<&'r api::HttpMatchRequest>,
     rule: Arc<MatchRequest>,
@@ -89,6 +94,7 @@ impl<'r> VirtualService<'r> {
             rules.extend(Rule::read(rule, namespace, source, clusters, at, found));
         }
         Self {
+            owner: 0,
             namespace,
             hosts,
             rules,
@@ -105,9 +111,9 @@ impl<'r> VirtualService<'r> {
         port: u16,
         source: &Source,
         clusters: &mut Clusters<'_>,
-    ) -> Vec<Route> {
+    ) -> Vec<Listed> {
         let mut routes = Vec::new();
-        for rule in &self.rules {
+        for (n, rule) in self.rules.iter().enumerate() {
             for block in &rule.blocks {
                 let concerned = block.written.is_none_or(|written| {
                     MatchRequest::concerns(written, self.namespace, port, source)
@@ -115,7 +121,8 @@ impl<'r> VirtualService<'r> {
                 if !concerned {
                     continue;
                 }
-                routes.push(rule.on_port(block, port, clusters));
+                let origin = Origin::new(self.owner, n, block.place);
+                routes.push((rule.on_port(block, port, clusters), origin));
                 if block.rule.is_catch_all() {
                     return routes;
                 }
@@ -125,6 +132,23 @@ impl<'r> VirtualService<'r> {
             }
         }
         routes
+    }
+
+    /// How many match blocks the rules have, a rule without any counting as one.
+    pub(super) fn blocks(&self) -> usize {
+        self.rules.iter().map(|it| it.blocks.len()).sum()
+    }
+
+    /// The blocks that are not for every client and every port, for explanations.
+    pub(super) fn narrow_blocks(&self, source: &Source) -> Vec<NarrowBlock> {
+        let blocks = self.rules.iter().enumerate().flat_map(|(n, rule)| {
+            let place = move |block: &Block<'r>| (n, block.place, block.written);
+            rule.blocks.iter().map(place)
+        });
+        let narrow = blocks.filter_map(|(rule, block, written)| {
+            NarrowBlock::new(rule, block?, written?, self.namespace, source)
+        });
+        narrow.collect()
     }
 }
 
@@ -243,6 +267,7 @@ impl<'r> Rule<'r> {
     fn blocks(written: &'r api::HttpRoute, at: At<'_>, found: &mut Diagnostics) -> Vec<Block<'r>> {
         if written.r#match.is_empty() {
             return vec![Block {
+                place: None,
                 written: None,
                 rule: Arc::default(),
                 name: written.name.as_str().into(),
@@ -258,6 +283,7 @@ impl<'r> Rule<'r> {
                 name => format!("{}.{name}", written.name),
             };
             blocks.push(Block {
+                place: Some(n),
                 written: Some(block),
                 rule: rule.into(),
                 name: name.into(),

@@ -1,5 +1,7 @@
 //! `retryOn`: the conditions, and the pure test whether a try has failed.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::failure::Failure;
@@ -64,6 +66,10 @@ const RATELIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl RetryOn {
+    /// What Istio writes where nothing is written.
+    pub(crate) const ISTIO_DEFAULT: &str =
+        "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+
     /// What Istio retries on when nothing is written.
     #[must_use]
     pub const fn istio_default() -> Self {
@@ -162,6 +168,27 @@ impl RetryOn {
     }
 }
 
+impl fmt::Display for RetryOn {
+    /// As `retryOn` is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = WORDS.iter().filter(|(_, condition)| self.any(*condition));
+        let mut separator = "";
+        for (word, _) in known {
+            // Codes speak for themselves.
+            if *word == "retriable-status-codes" && !self.statuses.is_empty() {
+                continue;
+            }
+            write!(f, "{separator}{word}")?;
+            separator = ",";
+        }
+        for status in &self.statuses {
+            write!(f, "{separator}{}", status.as_u16())?;
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, StatusCode};
@@ -250,6 +277,25 @@ mod tests {
         };
         assert!(!retries("5xx"));
         assert!(retries("envoy-ratelimited"));
+    }
+
+    #[test]
+    fn the_default_is_what_istio_writes() {
+        let written = RetryOn::parse(RetryOn::ISTIO_DEFAULT);
+        assert_eq!(written, Ok(RetryOn::istio_default()));
+    }
+
+    #[test]
+    fn conditions_are_written_as_they_are_read() {
+        for text in [
+            "",
+            "5xx,reset",
+            "gateway-error,409,429",
+            "retriable-status-codes",
+        ] {
+            let on = RetryOn::parse(text).expect("valid");
+            assert_eq!(on.to_string(), text);
+        }
     }
 
     #[test]

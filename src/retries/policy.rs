@@ -60,6 +60,11 @@ impl RetryPolicy {
         self
     }
 
+    /// The tries after the first, the conditions, the time for each try, the base of the waits.
+    pub(crate) const fn settings(&self) -> (u32, &RetryOn, Option<Duration>, Duration) {
+        (self.attempts, &self.on, self.per_try_timeout, self.backoff)
+    }
+
     /// The wait before retry `k`, counted from 1: even in [0, base·2^(k−1)), at most 10·base.
     #[must_use]
     pub fn wait(&self, k: u32, roll: u64) -> Duration {

@@ -59,7 +59,7 @@ fn canary_plays_all_phases_and_loses_nothing() {
 
 #[test]
 fn wrong_use_ends_with_two_and_help_with_zero() {
-    for name in ["canary", "check", "gateway"] {
+    for name in ["canary", "check", "explain", "gateway"] {
         let wrong = program(name).arg("--no-such").output().unwrap();
         assert_eq!(wrong.status.code(), Some(2), "{name}");
         let help = program(name).arg("--help").output().unwrap();

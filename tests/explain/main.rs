@@ -1,0 +1,8 @@
+//! Explanations: the same answer as traffic, and reasons a reader can use.
+
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod agree;
+mod draw;
+mod program;
+mod tree;
