@@ -118,6 +118,6 @@ fn receive(
         request.uri().scheme_str().unwrap_or("http")
     };
     let scheme = scheme.to_owned();
-    let authority = prepare::authority(request).ok_or_else(prepare::no_host)?;
-    Ok((authority.to_owned(), scheme))
+    let named = prepare::authority(request).ok_or_else(prepare::no_host)?;
+    Ok((named.authority.to_owned(), scheme))
 }
