@@ -164,6 +164,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "context",
             "diagnostic",
             "endpoint",
+            "failure",
             "match_request",
             "path",
             "plan",

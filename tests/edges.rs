@@ -24,7 +24,7 @@ use tower_mesh::fault::{FaultLayer, FaultPolicy};
 use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
-use tower_mesh::mesh::{Forward, Mesh, MeshClient, MeshError, ResponseBody};
+use tower_mesh::mesh::{Forward, Inbound, Mesh, MeshClient, MeshError, ResponseBody};
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
 use tower_mesh::reply::FromLocalReply;
 use tower_mesh::retries::{RetryLayer, RetryPolicy};
@@ -77,6 +77,10 @@ fn mesh() -> Mesh {
 
 fn client() -> MeshClient<InMemory> {
     mesh().client_with(in_memory as fn(&Endpoint) -> Upstream)
+}
+
+fn inbound() -> Inbound<Upstream> {
+    mesh().inbound_layer().layer(Upstream)
 }
 
 fn forward() -> Forward<InMemory> {
@@ -140,6 +144,7 @@ fn every_service_is_shared_between_threads() {
     fits::<_, Unshared>(timeout.layer(client()));
     fits::<_, Unshared>(client());
     fits::<_, Unshared>(forward());
+    fits::<_, Unshared>(inbound());
     fits::<_, Unshared>(mesh().client());
     fits::<_, Unshared>(mesh().forward());
 }
@@ -194,6 +199,7 @@ async fn a_request_can_be_spawned_from_generic_code() {
     };
     assert_eq!(spawn(client(), request()).await, 200);
     assert_eq!(spawn(forward(), request()).await, 200);
+    assert_eq!(spawn(inbound(), request()).await, 200);
     let sent = tokio::spawn(async move { client().send(request()).await.unwrap().status() });
     assert_eq!(sent.await.unwrap(), 200);
 }

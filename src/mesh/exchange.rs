@@ -28,6 +28,15 @@ use crate::transport::Transport;
 pub(super) enum Border {
     Client { port: u16 },
     Proxy { port: u16 },
+    Inbound { port: u16 },
+}
+
+impl Border {
+    /// The port the request is addressed to.
+    pub(super) const fn port(self) -> u16 {
+        let (Self::Client { port } | Self::Proxy { port } | Self::Inbound { port }) = self;
+        port
+    }
 }
 
 /// The answer to come.
@@ -101,7 +110,6 @@ impl Notes {
         border: Border,
         request: &mut Request<B>,
     ) -> Result<Routed, LocalReply> {
-        let (Border::Client { port } | Border::Proxy { port }) = border;
         let proxy = matches!(border, Border::Proxy { .. });
         if proxy {
             hop::read_host(request);
@@ -125,7 +133,9 @@ impl Notes {
                 .note_request(request.uri().path_and_query().cloned(), id);
         }
         let scheme = match border {
-            Border::Client { .. } => request.uri().scheme_str().unwrap_or("http"),
+            Border::Client { .. } | Border::Inbound { .. } => {
+                request.uri().scheme_str().unwrap_or("http")
+            }
             Border::Proxy { .. } => hop::scheme(request).ok_or_else(no_route)?,
         };
         let named = prepare::authority(request).ok_or_else(prepare::no_host)?;
@@ -136,8 +146,12 @@ impl Notes {
             request.uri().path_and_query().ok_or_else(no_route)?,
             request.headers(),
         );
-        match decide(mesh.plan(), port, &head, &mesh.shared.dice) {
+        match decide(mesh.plan(), border.port(), &head, &mesh.shared.dice) {
             Decision::Route(routed) => Ok(routed.coming(proxy, self.grpc, named.by_header)),
+            // A host that nothing declares is refused on the way out, not on the way in.
+            Decision::Reply(_, Some(routed)) if matches!(border, Border::Inbound { .. }) => {
+                Ok(routed.coming(proxy, self.grpc, named.by_header))
+            }
             Decision::Reply(reply, routed) => {
                 if let Some(routed) = routed {
                     self.info.set_route(routed);
@@ -216,6 +230,18 @@ where
     exchange: Exchange<T, B>,
 }
 
+/// The future of an [`Inbound`](super::Inbound); dropping it cancels the request.
+#[pin_project]
+pub struct InboundFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    #[pin]
+    exchange: Exchange<T, B>,
+}
+
 /// The future of a [`Forward`](super::Forward); dropping it cancels the request.
 #[pin_project]
 pub struct ForwardFuture<T, B>
@@ -230,6 +256,17 @@ where
 }
 
 impl<T, B> ResponseFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    pub(super) const fn new(exchange: Exchange<T, B>) -> Self {
+        Self { exchange }
+    }
+}
+
+impl<T, B> InboundFuture<T, B>
 where
     T: Transport + Clone,
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -274,6 +311,19 @@ where
     }
 }
 
+impl<T, B> Future for InboundFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().exchange.poll_response(cx)
+    }
+}
+
 impl<T, B> Future for ForwardFuture<T, B>
 where
     T: Transport + Clone,
@@ -308,6 +358,17 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl<T, B> fmt::Debug for InboundFuture<T, B>
+where
+    T: Transport + Clone,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundFuture").finish_non_exhaustive()
     }
 }
 

@@ -81,7 +81,7 @@ fn request_of(parts: &Parts) -> Request<()> {
 }
 
 fn ask(mesh: &Mesh, border: Border, mut request: Request<()>) -> Explanation {
-    let (Border::Client { port } | Border::Proxy { port }) = border;
+    let port = border.port();
     let summary = format!("{} {}", request.method(), request.uri());
     let (authority, scheme) = match receive(mesh, border, &mut request) {
         Ok(received) => received,

@@ -27,6 +27,7 @@ mod exchange;
 mod explain;
 mod forward;
 mod hop;
+mod inbound;
 mod names;
 mod prepare;
 #[cfg(all(test, feature = "yaml"))]
@@ -38,8 +39,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use builder::{BuildError, MeshBuilder, Report};
 pub use client::MeshClient;
 pub use error::{ErrorKind, MeshError};
-pub use exchange::{ForwardFuture, ResponseFuture};
+pub use exchange::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use forward::Forward;
+pub use inbound::{Inbound, InboundLayer};
 
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
@@ -127,6 +129,54 @@ impl Mesh {
     /// A reverse proxy that sends through the services `service_for` gives for endpoints.
     pub fn forward_with<F>(&self, service_for: F) -> Forward<PerEndpoint<F>> {
         Forward::new(self.clone(), PerEndpoint::new(service_for))
+    }
+
+    /// A layer that puts the rules around a service of this process: what reaches it is answered
+    /// as a gateway in front of it would answer.
+    ///
+    /// Redirects, direct responses, faults, CORS, rewrites, header operations, timeouts and
+    /// retries of the rule that matches apply; where the rule forwards, the inner service answers,
+    /// whichever destination the rule names. A request whose host no rule is for goes to the
+    /// service unchanged, but for its path, which is brought into its normal form; in a mesh built
+    /// for a [gateway](MeshBuilder::gateway) it gets 404, as there. No headers of a proxy's own are
+    /// added: [`Mesh::forward`] is for that.
+    ///
+    /// For rewrites to decide which handler is asked, wrap the whole router:
+    ///
+    /// ```
+    /// # #[cfg(feature = "yaml")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::{Router, body::Body, routing::get};
+    /// use http::Request;
+    /// use tower::{Layer as _, ServiceExt as _};
+    /// use tower_mesh::mesh::Mesh;
+    ///
+    /// let rules = "
+    /// apiVersion: networking.istio.io/v1
+    /// kind: VirtualService
+    /// metadata: {name: shop}
+    /// spec:
+    ///   hosts: [shop.example.com]
+    ///   http:
+    ///   - match: [{uri: {prefix: /old}}]
+    ///     rewrite: {uri: /new}
+    ///     route: [{destination: {host: shop.example.com}}]
+    /// ";
+    /// let (mesh, _) = Mesh::builder().yaml(rules).build()?;
+    /// let router = Router::new().route("/new", get(|| async { "here" }));
+    /// let app = mesh.inbound_layer().layer(router);
+    ///
+    /// let request = Request::get("/old").header("host", "shop.example.com").body(Body::empty())?;
+    /// assert_eq!(app.oneshot(request).await?.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "yaml"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub fn inbound_layer(&self) -> InboundLayer {
+        InboundLayer::new(self.clone())
     }
 
     /// Waits until every name that rules say endpoints by has been asked for: until then requests

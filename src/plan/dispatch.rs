@@ -51,7 +51,13 @@ impl<T> Dispatch<T> {
     }
 
     /// An endpoint for the request, with its place; earlier tries' endpoints are avoided.
-    fn pick<'r>(&self, routed: &'r Routed) -> Result<(&'r Endpoint, u32), LocalReply> {
+    fn pick<'r>(&'r self, routed: &'r Routed) -> Result<(&'r Endpoint, u32), LocalReply>
+    where
+        T: Transport,
+    {
+        if let Some(endpoint) = self.transport.only_endpoint() {
+            return Ok((endpoint, 0));
+        }
         if let Some(endpoint) = routed.passthrough() {
             return Ok((endpoint, 0));
         }
@@ -137,7 +143,7 @@ where
         };
         let in_flight = endpoint.begin();
         let call = self.transport.send(endpoint, request);
-        info.endpoint = Some(place);
+        info.endpoint = Some(place).filter(|_| self.transport.only_endpoint().is_none());
         DispatchFuture {
             call: Some(call),
             look_up: None,

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "client")]
 mod http1;
+mod inward;
 mod per_endpoint;
 
 use std::future::Future;
@@ -19,6 +20,7 @@ use crate::failure::ClassifyFailure;
 
 #[cfg(feature = "client")]
 pub use http1::HttpTransport;
+pub use inward::Inward;
 pub use per_endpoint::{PerEndpoint, PerEndpointFuture};
 
 /// Sends a request to an endpoint.
@@ -37,6 +39,11 @@ pub trait Transport {
     /// Whether it can keep what an `https` URI asks for; where not, such requests are refused.
     fn is_secure(&self) -> bool {
         true
+    }
+
+    /// The only endpoint it sends to, where there is but one: none is picked then.
+    fn only_endpoint(&self) -> Option<&Endpoint> {
+        None
     }
 
     /// Begins to send.

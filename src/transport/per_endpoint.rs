@@ -58,17 +58,24 @@ where
     type Future = PerEndpointFuture<S>;
 
     fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> Self::Future {
-        let mut service = (self.service_for)(endpoint);
         to_origin_form(request.uri_mut());
-        // Most services are ready at once, and the request need not wait in the future. Where one
-        // is not, it is asked again by whoever polls.
-        let mut nobody = Context::from_waker(Waker::noop());
-        PerEndpointFuture(match service.poll_ready(&mut nobody) {
-            Poll::Ready(Ok(())) => State::Called(service.call(request)),
-            Poll::Ready(Err(error)) => State::Failed(Some(error)),
-            Poll::Pending => State::Waiting(Box::pin(Oneshot::new(service, request))),
-        })
+        begin((self.service_for)(endpoint), request)
     }
+}
+
+/// Readies a service and calls it.
+pub(super) fn begin<S>(mut service: S, request: Request<Body>) -> PerEndpointFuture<S>
+where
+    S: Service<Request<Body>>,
+{
+    // Most services are ready at once, and the request need not wait in the future. Where one
+    // is not, it is asked again by whoever polls.
+    let mut nobody = Context::from_waker(Waker::noop());
+    PerEndpointFuture(match service.poll_ready(&mut nobody) {
+        Poll::Ready(Ok(())) => State::Called(service.call(request)),
+        Poll::Ready(Err(error)) => State::Failed(Some(error)),
+        Poll::Pending => State::Waiting(Box::pin(Oneshot::new(service, request))),
+    })
 }
 
 /// Leaves path and query: the host a request is for stands in its header.

@@ -1,0 +1,102 @@
+//! The way in: the rules around a service of this process, for the requests that reach it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Mesh;
+use super::exchange::{Border, Exchange, InboundFuture};
+use crate::body::{Body, BoxError};
+use crate::failure::ClassifyFailure;
+use crate::plan::{Chain, ResponseBody};
+use crate::transport::Inward;
+
+/// Wraps a service of this process in the rules of a mesh.
+///
+/// Made by [`Mesh::inbound_layer`]; see there.
+#[derive(Clone, Debug)]
+pub struct InboundLayer {
+    mesh: Mesh,
+    port: u16,
+}
+
+impl InboundLayer {
+    pub(super) const fn new(mesh: Mesh) -> Self {
+        Self { mesh, port: 80 }
+    }
+
+    /// The port the requests were addressed to, which decides the rules they meet; 80 unless told.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+}
+
+impl<S> Layer<S> for InboundLayer {
+    type Service = Inbound<S>;
+
+    fn layer(&self, inner: S) -> Inbound<S> {
+        let chain = Chain::new(Inward::new(inner), &self.mesh.shared.dice);
+        Inbound {
+            mesh: self.mesh.clone(),
+            chain,
+            port: self.port,
+        }
+    }
+}
+
+/// Answers as the rules say, or as the inner service does.
+///
+/// Always ready and never fails. An error of the inner service becomes the reply a sidecar gives
+/// for it, as its [`ClassifyFailure`] says. See [`Mesh::inbound_layer`].
+pub struct Inbound<S> {
+    mesh: Mesh,
+    chain: Chain<Inward<S>>,
+    port: u16,
+}
+
+impl<S> Clone for Inbound<S> {
+    fn clone(&self) -> Self {
+        Self {
+            mesh: self.mesh.clone(),
+            chain: self.chain.clone(),
+            port: self.port,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Inbound<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Inbound<S>
+where
+    S: Service<Request<Body>, Response = Response<R>> + Clone,
+    S::Error: ClassifyFailure + Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = Infallible;
+    type Future = InboundFuture<Inward<S>, B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let border = Border::Inbound { port: self.port };
+        let exchange = Exchange::begin(&self.mesh, &mut self.chain, border, request);
+        InboundFuture::new(exchange)
+    }
+}
