@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use indexmap::IndexMap;
 
+use crate::connection::{ConnectionSettings, UpstreamProtocol};
+
 /// Where an endpoint listens.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -15,6 +17,8 @@ pub enum Address {
     Socket(SocketAddr),
     /// A name that is resolved when a connection is made, and a port.
     Name(Arc<str>, u16),
+    /// A socket in the file system.
+    Unix(Arc<std::path::Path>),
 }
 
 impl Address {
@@ -33,6 +37,7 @@ impl fmt::Display for Address {
         match self {
             Self::Socket(address) => address.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
         }
     }
 }
@@ -88,6 +93,10 @@ pub struct Endpoint {
     /// Nothing for the many that do not say; a request clones its endpoint.
     place: Option<Arc<Place>>,
     load: Arc<Load>,
+    protocol: UpstreamProtocol,
+    /// Whether it stands for one place only, which things may be kept for.
+    passing: bool,
+    settings: Option<Arc<ConnectionSettings>>,
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -107,6 +116,9 @@ impl Endpoint {
             weight: 1,
             place: None,
             load,
+            protocol: UpstreamProtocol::default(),
+            passing: false,
+            settings: None,
         }
     }
 
@@ -136,6 +148,53 @@ impl Endpoint {
         self
     }
 
+    /// The same, spoken to in this protocol; in that of each request unless told.
+    #[must_use]
+    pub const fn with_protocol(mut self, protocol: UpstreamProtocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// The same, with settings for its connections.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Option<Arc<ConnectionSettings>>) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The same, made for one request: what is known of it is not kept with it.
+    pub(crate) const fn passing(mut self) -> Self {
+        self.passing = true;
+        self
+    }
+
+    /// What is spoken to it.
+    #[must_use]
+    pub const fn protocol(&self) -> UpstreamProtocol {
+        self.protocol
+    }
+
+    /// How connections to it are made; [`ConnectionSettings::DEFAULT`] where there is nothing.
+    #[must_use]
+    pub const fn settings(&self) -> Option<&Arc<ConnectionSettings>> {
+        self.settings.as_ref()
+    }
+
+    /// What a transport keeps for this endpoint, made when first asked for.
+    ///
+    /// It lives as long as the endpoint. Nothing for one made for a request alone.
+    #[cfg(feature = "client")]
+    pub(crate) fn keep<T>(&self, make: impl FnOnce() -> T) -> Option<&T>
+    where
+        T: std::any::Any + Send + Sync,
+    {
+        if self.passing {
+            return None;
+        }
+        let kept = self.load.kept.get_or_init(|| Box::new(make()));
+        kept.downcast_ref()
+    }
+
     /// The same endpoint, counting on where `known` counts.
     pub(crate) fn counting_with(mut self, known: &Self) -> Self {
         self.load = known.load.clone();
@@ -151,10 +210,11 @@ impl Endpoint {
         }
     }
 
-    /// The same endpoint, found at this address.
+    /// The same endpoint, found at this address for one request.
     pub(crate) fn moved_to(&self, address: Address) -> Self {
         Self {
             address,
+            passing: true,
             ..self.clone()
         }
     }
@@ -165,6 +225,8 @@ impl Endpoint {
             && self.labels == other.labels
             && self.weight == other.weight
             && self.place == other.place
+            && self.protocol == other.protocol
+            && self.settings == other.settings
     }
 
     /// Whether its name stands for many, one of which a request has to name.
@@ -174,7 +236,7 @@ impl Endpoint {
 
     /// The same endpoint; where its name is a wildcard, the host of the request stands for it.
     pub(crate) fn named_by(&self, host: &str) -> Self {
-        let mut named = self.clone();
+        let mut named = self.clone().passing();
         if let Address::Name(name, port) = &self.address
             && name.starts_with('*')
         {
@@ -234,6 +296,9 @@ impl Endpoint {
 #[derive(Debug, Default)]
 struct Load {
     active: AtomicU32,
+    /// What a transport keeps for the endpoint.
+    #[cfg(feature = "client")]
+    kept: std::sync::OnceLock<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 /// One request under way; dropping it is the end of the request.

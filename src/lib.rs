@@ -54,7 +54,7 @@
 //! | Feature | Adds | Default |
 //! |---|---|---|
 //! | `yaml` | reads YAML and JSON text (granit-parser) | yes |
-//! | `client` | the built-in HTTP/1.1 transport (hyper) and the system's resolver | yes |
+//! | `client` | the built-in HTTP/1.1 and HTTP/2 transport (hyper) and the system's resolver | yes |
 //! | `snippets` | draws diagnostics under the lines they speak of (annotate-snippets) | yes |
 //! | `full` | all of the above | |
 //!
@@ -68,6 +68,7 @@ pub mod diagnostic;
 pub mod duration;
 
 pub mod api;
+pub mod connection;
 pub mod context;
 pub mod endpoint;
 pub mod host;

@@ -143,41 +143,20 @@ impl LocalReply {
             .details(details)
     }
 
+    /// What a log tells of a response that broke off in its midst.
+    pub(crate) fn reset_after_response(failure: Failure) -> Self {
+        let (status, flags, reason) = describe(&failure);
+        let reason = reason.replace(' ', "_");
+        let details = format!("upstream_reset_after_response_started{{{reason}}}");
+        let mut reply = Self::new(status, flags).details(details);
+        reply.failure = Some(failure);
+        reply
+    }
+
     /// The answer for an upstream that did not answer; `retried` if it was asked more than once.
     #[must_use]
     pub fn for_failure(failure: Failure, retried: bool) -> Self {
-        let (status, flags, reason) = match &failure {
-            Failure::Connect(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
-                "remote connection failure",
-            ),
-            Failure::ConnectTimeout => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
-                "connection timeout",
-            ),
-            Failure::Terminated => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
-                "connection termination",
-            ),
-            Failure::Reset | Failure::RefusedStream => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::UPSTREAM_REMOTE_RESET,
-                "remote reset",
-            ),
-            Failure::Protocol => (
-                StatusCode::BAD_GATEWAY,
-                ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
-                "protocol error",
-            ),
-            Failure::LocalReset => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                ResponseFlags::LOCAL_RESET,
-                "local reset",
-            ),
-        };
+        let (status, flags, reason) = describe(&failure);
         let detail = match &failure {
             Failure::Connect(why) => {
                 let why = why.replace(char::is_whitespace, "_");
@@ -199,6 +178,47 @@ impl LocalReply {
         ));
         reply.failure = Some(failure);
         reply
+    }
+}
+
+/// Status, flag and reason a failure of an upstream is told by.
+const fn describe(failure: &Failure) -> (StatusCode, ResponseFlags, &'static str) {
+    match failure {
+        Failure::Connect(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+            "remote connection failure",
+        ),
+        Failure::ConnectTimeout => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+            "connection timeout",
+        ),
+        Failure::Terminated => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+            "connection termination",
+        ),
+        Failure::Reset => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::UPSTREAM_REMOTE_RESET,
+            "remote reset",
+        ),
+        Failure::RefusedStream => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::UPSTREAM_REMOTE_RESET,
+            "remote refused stream reset",
+        ),
+        Failure::Protocol => (
+            StatusCode::BAD_GATEWAY,
+            ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
+            "protocol error",
+        ),
+        Failure::LocalReset => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::LOCAL_RESET,
+            "local reset",
+        ),
     }
 }
 

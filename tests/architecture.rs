@@ -14,8 +14,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("diagnostic", &[]),
     ("duration", &[]),
     ("api", &["diagnostic", "duration"]),
+    ("connection", &[]),
     ("context", &[]),
-    ("endpoint", &[]),
+    ("endpoint", &["connection"]),
     ("host", &[]),
     ("path", &[]),
     ("percent", &[]),
@@ -105,7 +106,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["api", "context", "diagnostic", "select", "string_match"],
     ),
     ("route", &["api", "diagnostic", "rt"]),
-    ("service_entry", &["api", "diagnostic", "endpoint"]),
+    (
+        "service_entry",
+        &["api", "connection", "diagnostic", "endpoint"],
+    ),
     (
         "timeout",
         &[
@@ -119,7 +123,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     // Third floor: the way out.
-    ("transport", &["body", "endpoint", "failure"]),
+    ("transport", &["body", "connection", "endpoint", "failure"]),
     // Fourth floor: the only code that knows every room.
     (
         "plan",
@@ -166,6 +170,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "endpoint",
             "failure",
             "match_request",
+            "failure",
             "path",
             "plan",
             "reply",

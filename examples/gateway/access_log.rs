@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tower_mesh::context::ResponseFlags;
-use tower_mesh::mesh::{ResponseBody, StreamInfo};
+use tower_mesh::mesh::{ResponseBody, StreamInfo, Tunnel, TunnelEnd};
 use tower_mesh::reply::LocalReply;
 
 /// Where entries go; clones write to the same place.
@@ -81,6 +81,8 @@ impl AccessLog {
             start_time: SystemTime::now(),
             status: 0,
             info: None,
+            head: request.method() == http::Method::HEAD,
+            ended: false,
         };
         let request = request.map(|body| Counted { body, received });
         (request, entry)
@@ -100,14 +102,18 @@ pub(crate) struct Entry {
     status: u16,
     /// Nothing until there is a response.
     info: Option<(StreamInfo, ResponseFlags, String)>,
+    /// Whether the request's method is HEAD.
+    head: bool,
+    /// Whether there is nothing more to come.
+    ended: bool,
 }
 
 impl Entry {
     /// Goes along with the response until its body has ended.
-    pub(crate) fn response<B>(
-        mut self,
-        response: Response<ResponseBody<B>>,
-    ) -> Response<Logged<B>> {
+    pub(crate) fn response<B>(mut self, response: Response<ResponseBody<B>>) -> Response<Logged<B>>
+    where
+        ResponseBody<B>: Body,
+    {
         self.status = response.status().as_u16();
         let details = match LocalReply::of(&response) {
             Some(reply) => reply.details.to_string(),
@@ -115,7 +121,25 @@ impl Entry {
         };
         let flags = ResponseFlags::of(&response);
         self.info = Some((response.body().info().clone(), flags, details));
-        response.map(|body| Logged { body, entry: self })
+        // Nobody reads the body of an answer that has none on the wire.
+        let bodiless = self.head || matches!(self.status, 100..=199 | 204 | 304);
+        self.ended = bodiless || response.body().is_end_stream();
+        if let Some(tunnel) = response.extensions().get::<Tunnel>() {
+            tokio::spawn(self.follow(tunnel.clone()));
+            let entry = None;
+            return response.map(|body| Logged { body, entry });
+        }
+        let entry = Some(self);
+        response.map(|body| Logged { body, entry })
+    }
+
+    /// Goes along with a tunnel until it has ended.
+    async fn follow(mut self, mut tunnel: Tunnel) {
+        let end = tunnel.closed().await;
+        self.ended = end == TunnelEnd::Endpoint;
+        self.sent = tunnel.bytes_sent();
+        self.received
+            .store(tunnel.bytes_received(), Ordering::Relaxed);
     }
 }
 
@@ -123,11 +147,12 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let Some(out) = &self.log.out else { return };
         // Without a response the client has left before there was one.
-        let left = || {
-            let flags = ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
-            (StreamInfo::default(), flags, String::new())
-        };
-        let (info, flags, details) = self.info.take().unwrap_or_else(left);
+        let nothing = || (StreamInfo::default(), ResponseFlags::NONE, String::new());
+        let (info, mut flags, mut details) = self.info.take().unwrap_or_else(nothing);
+        if !self.ended {
+            flags = flags.union(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION);
+            details = "downstream_remote_disconnect".to_owned();
+        }
         let text = |text: &str| match text {
             "" => Value::Null,
             text => json!(text),
@@ -198,7 +223,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
 /// A response body that counts what was sent, and keeps the entry until it has ended.
 pub(crate) struct Logged<B> {
     body: ResponseBody<B>,
-    entry: Entry,
+    /// Nothing where a tunnel took it along.
+    entry: Option<Entry>,
 }
 
 impl<B> Body for Logged<B>
@@ -212,11 +238,25 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            self.entry.sent += data.len() as u64;
+        let this = &mut *self;
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let (Poll::Ready(polled), Some(entry)) = (&frame, &mut this.entry) else {
+            return frame;
+        };
+        match polled {
+            Some(Ok(frame)) => {
+                entry.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                entry.ended = this.body.is_end_stream();
+            }
+            Some(Err(_)) => {
+                entry.ended = true;
+                let broken = this.body.info().broken_off();
+                if let (Some(broken), Some((_, flags, details))) = (broken, &mut entry.info) {
+                    *flags = flags.union(broken.flags);
+                    *details = broken.details.to_string();
+                }
+            }
+            None => entry.ended = true,
         }
         frame
     }

@@ -119,8 +119,11 @@ async fn serve(
                 .http1()
                 .timer(TokioTimer::new())
                 .max_buf_size(64 << 10);
-            server.http2().timer(TokioTimer::new());
-            let connection = server.serve_connection(TokioIo::new(stream), service);
+            server
+                .http2()
+                .timer(TokioTimer::new())
+                .max_header_list_size(60 << 10);
+            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 eprintln!("gateway: {peer}: {error}");
             }

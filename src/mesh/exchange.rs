@@ -12,6 +12,8 @@ use pin_project::pin_project;
 use tokio::time::Instant;
 use tower_service::Service as _;
 
+use super::hop::Upgrade;
+use super::upgrade::{Downstream, switched_unasked, upgrade_failed};
 use super::{Mesh, MeshError, codec, hop, prepare};
 use crate::body::BoxError;
 use crate::context::{Preflight, ResponseFlags};
@@ -73,6 +75,7 @@ where
             grpc: is_grpc(request.headers()),
             unread: http1 && !request.body().is_end_stream(),
             http1,
+            upgrade: None,
         };
         match notes.route(mesh, border, &mut request) {
             Ok(routed) => {
@@ -101,6 +104,8 @@ struct Notes {
     unread: bool,
     /// Whether closing the connection is said in a header.
     http1: bool,
+    /// There where a proxy's client asks for another protocol, which may be had.
+    upgrade: Option<Downstream>,
 }
 
 impl Notes {
@@ -123,14 +128,24 @@ impl Notes {
             }
         }
         prepare::normalize(request, mesh.shared.path_normalization)?;
-        self.unread = unread;
         if proxy {
-            hop::receive(request.headers_mut(), &mesh.shared.dice);
+            let upgrade = hop::upgrade(request);
+            if upgrade == Upgrade::Refused {
+                return Err(upgrade_failed());
+            }
+            if upgrade == Upgrade::Accepted {
+                self.upgrade = Some(Downstream::of(request));
+            }
+            let upgrade = upgrade == Upgrade::Accepted;
+            self.unread = unread || upgrade;
+            hop::receive(request.headers_mut(), &mesh.shared.dice, upgrade);
             // Two lines of a content type are one by now, and no gRPC's.
             self.grpc = is_grpc(request.headers());
             let id = request.headers().get(hop::REQUEST_ID).cloned();
             self.info
                 .note_request(request.uri().path_and_query().cloned(), id);
+        } else {
+            self.unread = unread;
         }
         let scheme = match border {
             Border::Client { .. } | Border::Inbound { .. } => {
@@ -334,17 +349,28 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Notes { unread, http1, .. } = this.exchange.notes;
-        let Ok(mut response) = ready!(this.exchange.poll_response(cx));
+        let mut exchange = this.exchange;
+        let Notes { unread, http1, .. } = exchange.notes;
+        let Ok(mut response) = ready!(exchange.as_mut().poll_response(cx));
         // A reply of our own that nobody asked an upstream for has left the request unread.
         // A bad request ends its connection, whoever calls it that short of the upstream.
         let close = LocalReply::of(&response).map(|reply| {
             let bad = http1 && reply.status == StatusCode::BAD_REQUEST;
             bad || unread && !reply.took_the_request()
         });
-        match close {
-            Some(close) => hop::dress_response(response.headers_mut(), close),
-            None => hop::dress_upstream_response(response.headers_mut(), this.began.elapsed()),
+        let upgrade = exchange.project().notes.upgrade.take();
+        match (close, upgrade) {
+            (Some(close), upgrade) => {
+                // What would follow is not HTTP.
+                hop::dress_response(response.headers_mut(), close || upgrade.is_some());
+            }
+            (None, Some(downstream)) => response = downstream.answered(response),
+            (None, None) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                response = switched_unasked(&response);
+            }
+            (None, None) => {
+                hop::dress_upstream_response(response.headers_mut(), this.began.elapsed());
+            }
         }
         Poll::Ready(Ok(response))
     }

@@ -112,7 +112,7 @@ fn receive(
     }
     prepare::normalize(request, mesh.shared.path_normalization)?;
     let scheme = if proxy {
-        hop::receive(request.headers_mut(), &Rng::seeded(0));
+        hop::receive(request.headers_mut(), &Rng::seeded(0), false);
         hop::scheme(request).ok_or_else(no_route)?
     } else {
         request.uri().scheme_str().unwrap_or("http")

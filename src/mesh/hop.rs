@@ -6,7 +6,7 @@ use http::header::{
     CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, SERVER, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Version};
 
 use crate::rt::Rng;
 
@@ -56,17 +56,55 @@ pub(super) fn read_host<B>(request: &mut Request<B>) {
     {
         request.headers_mut().insert(HOST, host);
     }
-    join_lines(request.headers_mut(), "host");
+    join_lines(request.headers_mut(), "host", b",");
+    if request.version() == Version::HTTP_2 {
+        // HTTP/2 lets clients send a cookie in crumbs.
+        join_lines(request.headers_mut(), "cookie", b"; ");
+    }
 }
 
-/// What is done to a request's headers before it is routed.
-pub(super) fn receive(headers: &mut HeaderMap, dice: &Rng) {
-    for name in JOINED {
-        join_lines(headers, name);
+/// Another protocol that a request asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Upgrade {
+    /// None, or HTTP/2, which is not changed to midway: an ordinary request.
+    None,
+    /// WebSocket, which Istio lets through.
+    Accepted,
+    /// Any other, which it does not.
+    Refused,
+}
+
+/// Which other protocol a request asks for.
+pub(super) fn upgrade<B>(request: &Request<B>) -> Upgrade {
+    let headers = request.headers();
+    let Some(protocol) = headers.get(UPGRADE) else {
+        return Upgrade::None;
+    };
+    let asks = words(headers, &CONNECTION).any(|word| word.eq_ignore_ascii_case("upgrade"));
+    let is = |name: &[u8]| protocol.as_bytes().eq_ignore_ascii_case(name);
+    if request.version() != Version::HTTP_11 || !asks || is(b"h2c") {
+        Upgrade::None
+    } else if is(b"websocket") {
+        Upgrade::Accepted
+    } else {
+        Upgrade::Refused
     }
+}
+
+/// What is done to a request's headers before it is routed; `upgrade` if it goes on to ask for
+/// another protocol.
+pub(super) fn receive(headers: &mut HeaderMap, dice: &Rng, upgrade: bool) {
+    for name in JOINED {
+        join_lines(headers, name, b",");
+    }
+    let protocol = headers.get(UPGRADE).filter(|_| upgrade).cloned();
     let trailers = wants_trailers(headers);
     remove_nominated(headers);
     end_hop(headers);
+    if let Some(protocol) = protocol {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
     headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -112,10 +150,23 @@ pub(super) fn dress_response(headers: &mut HeaderMap, close: bool) {
 /// What is done to a response that came from an upstream, `took` after the request.
 pub(super) fn dress_upstream_response(headers: &mut HeaderMap, took: Duration) {
     end_hop(headers);
-    join_lines(headers, "content-type");
+    join_lines(headers, "content-type", b",");
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     headers.insert(SERVICE_TIME, millis.into());
     dress_response(headers, false);
+}
+
+/// What is done to an upstream's answer to a request for another protocol.
+pub(super) fn dress_upgrade_response(headers: &mut HeaderMap, switches: bool) {
+    let protocol = headers.get(UPGRADE).filter(|_| switches).cloned();
+    end_hop(headers);
+    dress_response(headers, !switches);
+    if switches {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    if let Some(protocol) = protocol {
+        headers.insert(UPGRADE, protocol);
+    }
 }
 
 /// Removes what concerns one connection only.
@@ -157,7 +208,7 @@ pub(super) fn words<'h>(
         .map(str::trim)
 }
 
-fn join_lines(headers: &mut HeaderMap, name: &str) {
+fn join_lines(headers: &mut HeaderMap, name: &str, between: &[u8]) {
     let lines = headers.get_all(name);
     if lines.iter().nth(1).is_none() {
         return;
@@ -165,7 +216,7 @@ fn join_lines(headers: &mut HeaderMap, name: &str) {
     let mut joined = Vec::new();
     for (n, line) in lines.iter().enumerate() {
         if n > 0 {
-            joined.push(b',');
+            joined.extend_from_slice(between);
         }
         joined.extend_from_slice(line.as_bytes());
     }
@@ -194,7 +245,7 @@ fn random_uuid(dice: &Rng) -> String {
 mod tests {
     use http::{HeaderMap, Request};
 
-    use super::{random_uuid, read_host, receive, scheme};
+    use super::{Upgrade, random_uuid, read_host, receive, scheme, upgrade};
     use crate::body::Body;
     use crate::rt::Rng;
 
@@ -204,7 +255,7 @@ mod tests {
         for (name, value) in write {
             headers.append(*name, value.parse().expect("a valid value"));
         }
-        receive(&mut headers, &Rng::seeded(1));
+        receive(&mut headers, &Rng::seeded(1), false);
         let id = headers.remove("x-request-id").expect("always there");
         assert!(!id.is_empty());
         headers.remove("x-forwarded-proto");
@@ -267,6 +318,19 @@ mod tests {
         assert_eq!(says("/", "ftp"), Some("http"));
         assert_eq!(says("/", ""), None);
         assert_eq!(says("https://shop/", "http"), Some("https"));
+    }
+
+    #[test]
+    fn of_other_protocols_websocket_alone_is_let_through() {
+        let asks = |connection: &str, protocol: &str| {
+            let request = Request::get("/").header("connection", connection);
+            upgrade(&request.header("upgrade", protocol).body(()).expect("valid"))
+        };
+        assert_eq!(asks("keep-alive, Upgrade", "WebSocket"), Upgrade::Accepted);
+        assert_eq!(asks("upgrade", "foo"), Upgrade::Refused);
+        assert_eq!(asks("upgrade", "websocket, foo"), Upgrade::Refused);
+        assert_eq!(asks("upgrade, http2-settings", "h2c"), Upgrade::None);
+        assert_eq!(asks("close", "websocket"), Upgrade::None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod names;
 mod prepare;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
+mod upgrade;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,8 @@ pub use error::{ErrorKind, MeshError};
 pub use exchange::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use forward::Forward;
 pub use inbound::{Inbound, InboundLayer};
+#[cfg(feature = "client")]
+pub use upgrade::{Tunnel, TunnelEnd};
 
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
@@ -105,7 +108,7 @@ impl Mesh {
         Ok(Report::new(found))
     }
 
-    /// A client over the built-in transport: HTTP/1.1, connections kept.
+    /// A client over the built-in transport: HTTP/1.1 and HTTP/2, connections kept.
     #[cfg(feature = "client")]
     #[must_use]
     pub fn client(&self) -> MeshClient<HttpTransport> {

@@ -137,7 +137,7 @@ fn unknown_host(plan: PlanRef, port: u16, authority: &str) -> Decision {
             let host = host::without_port(authority);
             let address = Address::new(host.trim_matches(['[', ']']), port);
             let routed = Routed::new(plan, ALLOW_ANY, 0);
-            Decision::Route(routed.passing_to(Endpoint::new(address, Arc::default())))
+            Decision::Route(routed.passing_to(Endpoint::new(address, Arc::default()).passing()))
         }
         UnknownHosts::Refused => {
             let reply = LocalReply::new(http::StatusCode::BAD_GATEWAY, ResponseFlags::NONE);

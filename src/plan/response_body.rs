@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::routed::Routed;
 use crate::body::{BodyError, BoxError};
 use crate::endpoint::{Address, InFlight};
-use crate::reply::FromLocalReply;
+use crate::failure::ClassifyFailure as _;
+use crate::reply::{FromLocalReply, LocalReply};
 use crate::rt::Timer;
 
 /// Which rule a request fell under and where it went: what an access log writes.
@@ -30,6 +31,8 @@ pub struct StreamInfo {
     pub(super) endpoint: Option<u32>,
     /// Path and request id, noted at the proxy border only.
     request: Option<Box<(Option<PathAndQuery>, Option<HeaderValue>)>>,
+    /// What broke the response off.
+    broken: Option<Box<LocalReply>>,
 }
 
 impl StreamInfo {
@@ -38,6 +41,7 @@ impl StreamInfo {
             routed: Some(routed),
             endpoint: None,
             request: None,
+            broken: None,
         }
     }
 
@@ -114,6 +118,13 @@ impl StreamInfo {
         self.request.as_ref()?.1.as_ref()?.to_str().ok()
     }
 
+    /// What broke the response off after it had begun: with its flags, and as details
+    /// `%RESPONSE_CODE_DETAILS%`. Nothing as long as it has not.
+    #[must_use]
+    pub fn broken_off(&self) -> Option<&LocalReply> {
+        self.broken.as_deref()
+    }
+
     /// `%UPSTREAM_REQUEST_ATTEMPT_COUNT%`: 0 where the request met no destination.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -166,6 +177,12 @@ impl<B> ResponseBody<B> {
     /// The body must have ended by then, or its reader gets an error.
     pub(super) fn end_by(&mut self, deadline: Instant) {
         self.deadline = Some(Timer::at(deadline));
+    }
+
+    /// What counts the request as under way, for what goes on without this body.
+    #[cfg(feature = "client")]
+    pub(crate) const fn keep_counting(&mut self) -> Option<InFlight> {
+        self.in_flight.take()
     }
 
     /// The same, about this request.
@@ -244,9 +261,17 @@ where
             ContentProjected::Local(text, _) if text.is_empty() => None,
             ContentProjected::Local(text, _) => Some(Ok(Frame::data(std::mem::take(text)))),
             ContentProjected::Upstream(body) => match body.poll_frame(cx) {
+                Poll::Ready(Some(Err(error))) => {
+                    let error: BoxError = error.into();
+                    let reply = LocalReply::reset_after_response(error.classify());
+                    this.info.broken = Some(Box::new(reply));
+                    Some(Err(BodyError::new(error)))
+                }
                 Poll::Ready(frame) => frame.map(|frame| frame.map_err(BodyError::new)),
                 Poll::Pending => {
                     ready!(poll_deadline(this.deadline, cx));
+                    let reply = LocalReply::upstream_request_timeout("response_timeout");
+                    this.info.broken = Some(Box::new(reply));
                     Some(Err(BodyError::new(TimedOut)))
                 }
             },

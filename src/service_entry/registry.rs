@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::members::{Finding, Members};
+use crate::connection::UpstreamProtocol;
 use crate::endpoint::{Address, Endpoint, Locality};
 
 /// The hosts that resources declare.
@@ -67,10 +68,22 @@ impl Protocol {
     pub fn named(name: &str) -> Self {
         match name.to_ascii_lowercase().as_str() {
             "" => Self::Sniffed,
-            "http" | "http_proxy" | "grpc-web" => Self::Http,
+            "http" | "http_proxy" | "grpc-web" | "kubernetes.io/ws" => Self::Http,
             "http2" | "grpc" | "kubernetes.io/h2c" => Self::Http2,
-            "https" | "tls" | "tcp" | "udp" | "mongo" | "mysql" | "redis" => Self::Other,
+            "https" | "tls" | "tcp" | "udp" | "mongo" | "mysql" | "redis" | "kubernetes.io/wss" => {
+                Self::Other
+            }
             _ => Self::Sniffed,
+        }
+    }
+
+    /// What is spoken to endpoints behind such a port.
+    #[must_use]
+    pub const fn upstream(self) -> UpstreamProtocol {
+        match self {
+            Self::Http => UpstreamProtocol::Http1,
+            Self::Http2 => UpstreamProtocol::Http2,
+            Self::Sniffed | Self::Other => UpstreamProtocol::AsRequested,
         }
     }
 
@@ -96,7 +109,8 @@ impl Workload {
     fn endpoint(&self, port: &Port) -> Endpoint {
         let number = self.ports.get(&port.name).copied();
         let address = Address::new(&self.address, number.unwrap_or(port.target));
-        let mut endpoint = Endpoint::new(address, self.labels.clone()).with_weight(self.weight);
+        let endpoint = Endpoint::new(address, self.labels.clone()).with_weight(self.weight);
+        let mut endpoint = endpoint.with_protocol(port.protocol.upstream());
         if let Some(locality) = &self.locality {
             endpoint = endpoint.with_locality(locality.clone());
         }
@@ -142,7 +156,8 @@ impl RegistryService {
                 true => Vec::new(),
                 false => {
                     let address = Address::new(&self.host, port.target);
-                    vec![Endpoint::new(address, Arc::default())]
+                    let endpoint = Endpoint::new(address, Arc::default());
+                    vec![endpoint.with_protocol(port.protocol.upstream())]
                 }
             };
             return Members::new(list, self.finding);

@@ -1,25 +1,27 @@
 //! The way out: from an endpoint to bytes on a wire.
 //!
 //! [`Transport`] sends one request to one endpoint. The built-in one (feature
-//! `client`) speaks HTTP/1.1 over hyper and keeps idle connections; any tower
+//! `client`) speaks HTTP/1.1 and HTTP/2 over hyper and keeps connections; any tower
 //! service can take its place through [`PerEndpoint`], made by a function from
 //! the endpoint.
 
 #[cfg(feature = "client")]
-mod http1;
+mod http;
 mod inward;
 mod per_endpoint;
 
 use std::future::Future;
 
-use http::{Request, Response};
+use ::http::{Request, Response};
 
 use crate::body::Body;
 use crate::endpoint::Endpoint;
 use crate::failure::ClassifyFailure;
 
 #[cfg(feature = "client")]
-pub use http1::HttpTransport;
+pub use self::http::{HttpBody, HttpFuture, HttpTransport};
+#[cfg(feature = "client")]
+pub use crate::failure::HttpError;
 pub use inward::Inward;
 pub use per_endpoint::{PerEndpoint, PerEndpointFuture};
 

@@ -247,6 +247,99 @@ fn gateway_serves_logs_and_reloads() {
     );
 }
 
+/// An upstream that switches to another protocol on `/chat` and breaks off on all else.
+fn upstream() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            let n = stream.read(&mut buffer).unwrap();
+            if buffer[..n].starts_with(b"GET /chat ") {
+                let switch = b"HTTP/1.1 101 Switching Protocols\r\n\
+                    connection: upgrade\r\nupgrade: websocket\r\n\r\n";
+                stream.write_all(switch).unwrap();
+                let n = stream.read(&mut buffer).unwrap();
+                stream.write_all(&buffer[..n]).unwrap();
+                stream.write_all(b"!").unwrap();
+                let _ = stream.read(&mut buffer);
+            } else {
+                let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+                stream.write_all(half).unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn gateway_passes_websockets_and_logs_how_responses_end() {
+    let folder = Folder::new("tunnels");
+    let endpoint = format!(
+        "  resolution: STATIC\n  endpoints: [{{address: 127.0.0.1, ports: {{http: {}}}}}]",
+        upstream()
+    );
+    let rules = rules("/chat").replace("  resolution: STATIC", &endpoint);
+    folder.write(
+        "rules.yaml",
+        &rules.replace("match: [{uri: {exact: /chat}}], ", ""),
+    );
+    let gateway = Gateway::start(&folder);
+    let begin = |head: &str| {
+        let mut stream = TcpStream::connect(&gateway.address).unwrap();
+        let limit = Some(Duration::from_secs(10));
+        stream.set_read_timeout(limit).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let mut chat = begin(
+        "GET /chat HTTP/1.1\r\nhost: a.com\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\nhello",
+    );
+    let mut text = String::new();
+    while !text.ends_with("hello!") {
+        let mut byte = [0];
+        chat.read_exact(&mut byte).unwrap();
+        text.push(char::from(byte[0]));
+    }
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    drop(chat);
+    let mut rest = String::new();
+    let mut half = begin("GET /half HTTP/1.1\r\nhost: a.com\r\nconnection: close\r\n\r\n");
+    let _ = half.read_to_string(&mut rest);
+    assert!(rest.starts_with("HTTP/1.1 200 "), "{rest}");
+
+    let log = || std::fs::read_to_string(folder.0.join("access.log")).unwrap();
+    for _ in 0..1000 {
+        if log().lines().count() >= 2 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let entries = log();
+    let entries = entries.lines().map(|it| serde_json::from_str(it).unwrap());
+    let told = entries.map(|it: Value| {
+        let [code, flags, details, received, sent] = [
+            "response_code",
+            "response_flags",
+            "response_code_details",
+            "bytes_received",
+            "bytes_sent",
+        ]
+        .map(|key| it[key].to_string().replace('"', ""));
+        format!("{} {code} {flags} {details} {received} {sent}", it["path"])
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            r#""/chat" 101 DC downstream_remote_disconnect 5 6"#,
+            r#""/half" 200 UPE upstream_reset_after_response_started{protocol_error} 0 4"#,
+        ]
+    );
+}
+
 #[test]
 fn gateway_refuses_to_start_on_a_bad_configuration() {
     let folder = Folder::new("refused");

@@ -1,7 +1,13 @@
 //! Why a transport did not bring a response, in the words retries and flags are decided by.
 
+#[cfg(feature = "client")]
+mod http_error;
+
 use std::error::Error;
 use std::io;
+
+#[cfg(feature = "client")]
+pub use http_error::HttpError;
 
 /// What kept an endpoint from answering.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,6 +55,14 @@ impl ClassifyFailure for Box<dyn Error + Send + Sync> {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&**self);
         while let Some(error) = cause {
             #[cfg(feature = "client")]
+            if let Some(error) = error.downcast_ref::<HttpError>() {
+                return error.classify();
+            }
+            #[cfg(feature = "client")]
+            if let Some(error) = error.downcast_ref::<hyper::Error>() {
+                return of_hyper(error);
+            }
+            #[cfg(feature = "client")]
             if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
                 return error.classify();
             }
@@ -81,39 +95,76 @@ fn reason_of(error: &io::Error) -> String {
     }
 }
 
+/// What hyper found wrong once there was a connection.
+#[cfg(feature = "client")]
+pub(crate) fn of_hyper(error: &hyper::Error) -> Failure {
+    if error.is_parse() {
+        return Failure::Protocol;
+    }
+    // The kept connection was found closed before a byte of the request was written.
+    if error.is_canceled() {
+        return Failure::Connect("connection closed before it was used".to_owned());
+    }
+    if error.is_incomplete_message() {
+        return Failure::Terminated;
+    }
+    if error.is_user() {
+        return Failure::LocalReset;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return of_h2(error);
+        }
+        cause = error.source();
+    }
+    Failure::Terminated
+}
+
+/// What happened to a stream, or to the whole of an HTTP/2 connection.
+#[cfg(feature = "client")]
+fn of_h2(error: &h2::Error) -> Failure {
+    let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    match (error.is_go_away(), error.is_remote(), error.is_io()) {
+        (_, _, true) => Failure::Terminated,
+        // The endpoint is leaving, and says that it has not looked at this request.
+        (true, true, _) => Failure::RefusedStream,
+        (false, true, _) if refused => Failure::RefusedStream,
+        (false, true, _) => Failure::Reset,
+        // Found here: the endpoint does not keep to the protocol.
+        (_, false, _) => Failure::Protocol,
+    }
+}
+
+/// Why a connection could not be made.
+#[cfg(feature = "client")]
+pub(crate) fn of_connecting(error: &(dyn Error + 'static)) -> Failure {
+    let mut io_error = None;
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        io_error = error.downcast_ref::<io::Error>().or(io_error);
+        cause = error.source();
+    }
+    match io_error {
+        Some(error) if error.kind() == io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        Some(error) => Failure::Connect(reason_of(error)),
+        None => Failure::Connect(error.to_string()),
+    }
+}
+
 #[cfg(feature = "client")]
 impl ClassifyFailure for hyper_util::client::legacy::Error {
     fn classify(&self) -> Failure {
-        let mut io_error = None;
         let mut cause = self.source();
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<hyper::Error>() {
-                if error.is_parse() {
-                    return Failure::Protocol;
-                }
-                // The kept connection was found closed before a byte of the request was written.
-                if error.is_canceled() {
-                    return Failure::Connect("connection closed before it was used".to_owned());
-                }
-                if error.is_incomplete_message() {
-                    return Failure::Terminated;
-                }
-                if error.is_user() {
-                    return Failure::LocalReset;
-                }
-            }
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                io_error = Some(error);
+                return of_hyper(error);
             }
             cause = error.source();
         }
-        match (self.is_connect(), io_error) {
-            (true, Some(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                Failure::ConnectTimeout
-            }
-            (true, Some(error)) => Failure::Connect(reason_of(error)),
-            (true, None) => Failure::Connect(self.to_string()),
-            (false, _) => Failure::Terminated,
+        match self.is_connect() {
+            true => of_connecting(self),
+            false => Failure::Terminated,
         }
     }
 }

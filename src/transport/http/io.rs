@@ -1,0 +1,120 @@
+//! The bytes of a connection, and a look at the first that come.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+/// A stream of bytes to an endpoint.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// What an endpoint has said first.
+#[derive(Debug, Default)]
+pub(super) struct FirstWord(AtomicU8);
+
+const NOTHING: u8 = 0;
+const HTTP2: u8 = 1;
+const OTHER: u8 = 2;
+
+impl FirstWord {
+    /// It has said nothing yet.
+    pub(super) fn is_missing(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == NOTHING
+    }
+
+    /// What it said is how HTTP/2 begins: with a frame of settings.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == HTTP2
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        let word = match bytes {
+            [] => return,
+            // Length, then type: a server's first frame is SETTINGS. Fewer bytes may become one.
+            [0, _, _, 4, ..] => HTTP2,
+            [0] | [0, _] | [0, _, _] => HTTP2,
+            _ => OTHER,
+        };
+        self.0.store(word, Ordering::Relaxed);
+    }
+}
+
+/// A connection's bytes, and what goes with them for as long as they flow.
+#[derive(Debug)]
+pub(super) struct Io {
+    stream: Stream,
+    first: Arc<FirstWord>,
+}
+
+impl Io {
+    pub(super) const fn new(stream: Stream, first: Arc<FirstWord>) -> Self {
+        Self { stream, first }
+    }
+}
+
+macro_rules! each {
+    ($stream:expr, $it:ident => $do:expr) => {
+        match $stream {
+            Stream::Tcp($it) => $do,
+            #[cfg(unix)]
+            Stream::Unix($it) => $do,
+        }
+    };
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(each!(&mut self.stream, it => Pin::new(it).poll_read(cx, buffer)))?;
+        if self.first.is_missing() {
+            let read = buffer.filled().get(before..);
+            self.first.note(read.unwrap_or_default());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut self.stream, it => Pin::new(it).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut self.stream, it => Pin::new(it).poll_write_vectored(cx, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(&self.stream, it => it.is_write_vectored())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.stream, it => Pin::new(it).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut self.stream, it => Pin::new(it).poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,118 @@
+//! Connections: kept, used again, replaced, and closed with what they belong to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tower_mesh::mesh::Mesh;
+
+use crate::support::{ONCE, get, mesh, mesh_with, raw, upstream};
+
+async fn ok(mesh: &Mesh) {
+    let response = mesh.client().send(get("/")).await.unwrap();
+    response.into_body().collect().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let (port, seen) = upstream(false, |_| async { Response::new(Full::from("hello")) }).await;
+    let mesh = mesh("HTTP", &[port]);
+    for _ in 0..20 {
+        ok(&mesh).await;
+        // The connection's own task has to notice that the response has ended.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((seen.requests(), seen.connections()), (20, 1));
+    // As many at a time need as many connections, which then wait for more.
+    let at_once = || futures::future::join_all((0..5).map(|_| ok(&mesh)));
+    at_once().await;
+    tokio::task::yield_now().await;
+    at_once().await;
+    assert_eq!(seen.requests(), 30);
+    assert!(seen.connections() <= 5, "{}", seen.connections());
+}
+
+#[tokio::test]
+async fn a_body_left_early_takes_its_connection_along() {
+    let (port, seen) = upstream(false, |_| async {
+        Response::new(Full::from(Bytes::from(vec![0; 1 << 22])))
+    })
+    .await;
+    let mesh = mesh("HTTP", &[port]);
+    let response = mesh.client().send(get("/")).await.unwrap();
+    drop(response);
+    tokio::task::yield_now().await;
+    ok(&mesh).await;
+    assert_eq!(seen.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_connection_found_closed_is_replaced() {
+    // Answers once on each connection and closes it a little later.
+    let port = raw(|mut stream| async move {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await;
+    })
+    .await;
+    let mesh = mesh_with("HTTP", &[port], ONCE);
+    for _ in 0..50 {
+        ok(&mesh).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_close_with_the_endpoint() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let port = raw(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {
+                let _ = stream.write_all(answer).await;
+            }
+            let _ = tell.send(());
+        }
+    })
+    .await;
+    let mesh = mesh("HTTP", &[port]);
+    ok(&mesh).await;
+    ok(&mesh).await;
+    assert!(told.try_recv().is_err());
+    mesh.apply(&tower_mesh::api::Resources::new()).unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(10), told.recv());
+    assert_eq!(closed.await.unwrap(), Some(()));
+}
+
+#[tokio::test]
+async fn connections_to_hosts_that_nothing_declares_are_kept_too() {
+    let (port, seen) = upstream(false, |_| async { Response::new(Full::from("hello")) }).await;
+    let (mesh, _) = Mesh::builder().build().unwrap();
+    for _ in 0..5 {
+        let request = Request::get(format!("http://127.0.0.1:{port}/"));
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let response = mesh.client().send(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((seen.requests(), seen.connections()), (5, 1));
+}
+
+/// A mesh outlives the runtime its connections were made on.
+#[test]
+fn another_runtime_makes_connections_of_its_own() {
+    let serving = tokio::runtime::Runtime::new().unwrap();
+    let answer = |_| async { Response::new(Full::from("hello")) };
+    let (port, seen) = serving.block_on(upstream(false, answer));
+    let mesh = mesh_with("HTTP", &[port], ONCE);
+    for _ in 0..3 {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        runtime.block_on(ok(&mesh));
+    }
+    assert_eq!(seen.connections(), 3);
+}
