@@ -7,14 +7,39 @@ use crate::host;
 /// Host names, each with what belongs to it; a lookup finds the most specific.
 ///
 /// An exact name wins, then the longest wildcard suffix (`*.foo.com`), then `*`.
-/// Case and port of what is looked up do not count; a trailing dot does.
+/// Case and port of what is looked up do not count; a trailing dot does. What a
+/// lookup costs does not depend on how many names there are: exact names and
+/// wildcards are hashed, the latter once for each dot of the name looked up.
 #[derive(Clone, Debug)]
 pub struct Hosts<T> {
-    // Only names of the configuration are in the table, so a fast hash is a safe one.
+    // Only names of the configuration are in the tables, so a fast hash is a safe one.
     exact: FxHashMap<Box<str>, T>,
-    /// Wildcards by their suffix, longest first.
-    suffixes: Vec<(Box<str>, T)>,
+    /// Wildcards by their suffix.
+    suffixes: FxHashMap<Box<str>, T>,
+    /// The lengths of suffixes that begin with a dot.
+    dotted: Lengths,
+    /// The lengths of the others.
+    undotted: Lengths,
     any: Option<T>,
+}
+
+/// Which lengths suffixes have; those past what DNS allows are one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths([u64; 4]);
+
+impl Lengths {
+    fn add(&mut self, length: usize) {
+        let length = length.min(255);
+        if let Some(bits) = self.0.get_mut(length / 64) {
+            *bits |= 1 << (length % 64);
+        }
+    }
+
+    fn may_have(&self, length: usize) -> bool {
+        let length = length.min(255);
+        let bits = self.0.get(length / 64).copied().unwrap_or_default();
+        bits >> (length % 64) & 1 == 1
+    }
 }
 
 /// The name is already taken.
@@ -26,7 +51,9 @@ impl<T> Default for Hosts<T> {
     fn default() -> Self {
         Self {
             exact: FxHashMap::default(),
-            suffixes: Vec::new(),
+            suffixes: FxHashMap::default(),
+            dotted: Lengths::default(),
+            undotted: Lengths::default(),
             any: None,
         }
     }
@@ -45,17 +72,13 @@ impl<T> Hosts<T> {
         match host::wildcard_suffix(&name) {
             Some("") if self.any.is_some() => return Err(SameHost),
             Some("") => self.any = Some(value),
+            Some(suffix) if self.suffixes.contains_key(suffix) => return Err(SameHost),
             Some(suffix) => {
-                let place = self.suffixes.partition_point(|(known, _)| {
-                    (std::cmp::Reverse(known.len()), &**known)
-                        < (std::cmp::Reverse(suffix.len()), suffix)
-                });
-                if let Some((known, _)) = self.suffixes.get(place)
-                    && **known == *suffix
-                {
-                    return Err(SameHost);
+                match suffix.starts_with('.') {
+                    true => self.dotted.add(suffix.len()),
+                    false => self.undotted.add(suffix.len()),
                 }
-                self.suffixes.insert(place, (suffix.into(), value));
+                self.suffixes.insert(suffix.into(), value);
             }
             None if self.exact.contains_key(&*name) => return Err(SameHost),
             None => {
@@ -76,9 +99,21 @@ impl<T> Hosts<T> {
         if let Some(found) = self.exact.get(&*host) {
             return Some(found);
         }
-        let covers = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
-        let longest = self.suffixes.iter().find(|(suffix, _)| covers(suffix));
-        longest.map(|(_, found)| found).or(self.any.as_ref())
+        self.longest_suffix(&host).or(self.any.as_ref())
+    }
+
+    /// What belongs to the longest suffix with at least one byte before it.
+    fn longest_suffix(&self, host: &str) -> Option<&T> {
+        if self.suffixes.is_empty() {
+            return None;
+        }
+        let bytes = host.bytes().enumerate().skip(1);
+        bytes
+            .filter(|(start, byte)| match byte {
+                b'.' => self.dotted.may_have(host.len() - start),
+                _ => self.undotted.may_have(host.len() - start),
+            })
+            .find_map(|(start, _)| self.suffixes.get(host.get(start..)?))
     }
 
     /// The name by which [`find`](Self::find) finds what belongs to `authority`.

@@ -31,7 +31,7 @@ pub(super) struct HeaderMatch {
     pub(super) inverted: bool,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) enum HeaderSource {
     Name(HeaderName),
     Method,
@@ -112,6 +112,10 @@ impl PathMatch {
         Self::Prefix(b"/".as_slice().into())
     }
 
+    pub(super) const fn is_regex(&self) -> bool {
+        matches!(self, Self::Regex(_))
+    }
+
     fn holds(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => **exact == *path,
@@ -126,6 +130,17 @@ impl PathMatch {
 }
 
 impl HeaderSource {
+    /// The value of a pseudo-header.
+    pub(super) fn pseudo<'r>(&self, request: &RequestHead<'r>) -> Option<&'r str> {
+        match self {
+            Self::Method => Some(request.method),
+            Self::Scheme => Some(request.scheme),
+            Self::Authority => Some(request.authority),
+            Self::PathAndQuery => Some(request.path_and_query),
+            Self::Name(_) | Self::Absent => None,
+        }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Name(name) => name.as_str(),

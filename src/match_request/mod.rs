@@ -14,6 +14,8 @@
 //! | `queryParams` | the raw text, first occurrence | nothing is decoded |
 //! | `port`, `sourceLabels`, `sourceNamespace`, `gateways` | the client | decided when rules are compiled |
 //!
+//! [`RouteIndex`] finds the first rule without asking all of them.
+//!
 //! Regular expressions are RE2 and match wholly. Source: Istio's
 //! `HTTPMatchRequest`; comparison as Envoy 1.40 does it.
 //!
@@ -37,10 +39,12 @@ mod config;
 mod describe;
 mod head;
 mod hosts;
+mod index;
 mod matcher;
 
 pub use head::RequestHead;
 pub use hosts::{Hosts, SameHost};
+pub use index::RouteIndex;
 pub use matcher::{Failure, MatchRequest};
 
 #[cfg(test)]

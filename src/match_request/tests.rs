@@ -227,6 +227,33 @@ fn the_most_specific_host_is_found() {
     check("", "*");
 }
 
+/// The longest of many suffixes that cover a name, by asking each.
+#[test]
+fn wildcards_are_found_by_length_whatever_they_are() {
+    let labels = ["a", "b", ".a", ".b", ".ab", ".a.b", "é"];
+    let name = |n: usize| -> String {
+        let parts = [n % 7, n / 7 % 7, n / 49 % 7, n / 343 % 7];
+        let parts = parts.iter().take(1 + n % 4);
+        parts.map(|it| labels[*it]).collect()
+    };
+    let long = format!(".{}", "x".repeat(300));
+    let mut hosts = Hosts::new();
+    let mut suffixes: Vec<String> = (0..2401).step_by(5).map(name).collect();
+    suffixes.push(long.clone());
+    suffixes.retain(|it| hosts.insert(&format!("*{it}"), it.clone()).is_ok());
+    assert!(suffixes.len() > 100, "{}", suffixes.len());
+    let mut found = 0;
+    for name in (0..2401).map(name).chain([format!("a{long}"), long]) {
+        let covering = suffixes
+            .iter()
+            .filter(|it| name.len() > it.len() && name.ends_with(it.as_str()));
+        let want = covering.max_by_key(|it| it.len());
+        assert_eq!(hosts.find(&name), want, "{name}");
+        found += usize::from(want.is_some());
+    }
+    assert!(found > 500, "{found}");
+}
+
 #[test]
 fn faults_name_the_field() {
     let written = HttpMatchRequest {

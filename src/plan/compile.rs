@@ -12,7 +12,8 @@ use super::origin::{Listed, Origin, Owners};
 use super::route::{Policies, Route};
 use super::virtual_services::{VirtualService, is_bound, visible};
 use super::{
-    Plan, Rules, Table, UnknownHosts, check_destination_rule, gateway_hosts, mesh_hosts, not_built,
+    Plan, Rules, Table, UnknownHosts, VirtualHost, check_destination_rule, gateway_hosts,
+    mesh_hosts, not_built,
 };
 use crate::api::{Resource, Resources, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
@@ -161,17 +162,18 @@ impl Tables {
 
     /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
     pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Listed>) {
-        let start = self.routes.len();
+        let host = Arc::new(VirtualHost {
+            first: u32::try_from(self.routes.len()).unwrap_or(u32::MAX),
+            index: routes.iter().map(|(it, _)| it.rule.clone()).collect(),
+        });
         for (route, origin) in routes {
             self.routes.push(route);
             self.origins.push(origin);
         }
-        let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let range = place(start)..place(self.routes.len());
         let table = self.by_port.entry(port).or_default();
         for domain in domains {
             // Taken already: the older VirtualService keeps it, as was said where they were read.
-            let _ = table.hosts.insert(domain, range.clone());
+            let _ = table.hosts.insert(domain, host.clone());
         }
     }
 }

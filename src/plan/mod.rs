@@ -3,12 +3,11 @@
 //! This floor alone knows every room. Which VirtualService owns a host, which
 //! rules a client sees on a port and which endpoints stand behind a destination
 //! is settled here, when a configuration is applied; what is left for a request
-//! is one look-up of its host and a walk down that host's rules.
+//! is one look-up of its host and one of its rule.
 //!
 //! The plan is plain data and answers plain questions ([`decide`]), so
 //! traffic, tests and explanations ask the same code.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -16,7 +15,7 @@ use rustc_hash::FxHashMap;
 use crate::context::ResponseFlags;
 use crate::endpoint::{Address, Endpoint};
 use crate::host;
-use crate::match_request::{Hosts, RequestHead};
+use crate::match_request::{Hosts, RequestHead, RouteIndex};
 use crate::reply::LocalReply;
 use crate::rt::Rng;
 
@@ -86,7 +85,23 @@ struct Rules {
 /// The virtual hosts of one port.
 #[derive(Debug, Default)]
 struct Table {
-    hosts: Hosts<Range<u32>>,
+    hosts: Hosts<Arc<VirtualHost>>,
+}
+
+/// The rules of one or more host names.
+#[derive(Debug)]
+struct VirtualHost {
+    /// The place of its first route among the plan's.
+    first: u32,
+    index: RouteIndex,
+}
+
+impl VirtualHost {
+    /// The places of its routes among the plan's.
+    fn places(&self) -> std::ops::Range<u32> {
+        // Tables hold fewer than 2^32 routes.
+        self.first..self.first.saturating_add(self.index.rules().len() as u32)
+    }
 }
 
 /// What becomes of a request whose host nothing declares.
@@ -117,18 +132,16 @@ const BLOCK_ALL: u32 = u32::MAX - 1;
 pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
     let rules = &*plan.rules;
     let table = rules.tables.get(&port).unwrap_or(&rules.elsewhere);
-    let Some(range) = table.hosts.find(request.authority) else {
+    let Some(host) = table.hosts.find(request.authority) else {
         return unknown_host(plan, port, request.authority);
     };
-    let (first, end) = (range.start as usize, range.end as usize);
-    let routes = rules.routes.get(first..end).unwrap_or_default();
-    let Some(place) = routes.iter().position(|route| route.rule.matches(request)) else {
+    let Some(place) = host.index.find(request) else {
         return Decision::Reply(no_route(), None);
     };
-    let choice = routes.get(place).and_then(|route| route.choose(dice));
     // Tables hold fewer than 2^32 routes.
-    let route = range.start + place as u32;
-    Decision::Route(Routed::new(plan, route, choice.unwrap_or_default()))
+    let place = host.first.saturating_add(place as u32);
+    let choice = plan.route(place).choose(dice).unwrap_or_default();
+    Decision::Route(Routed::new(plan, place, choice))
 }
 
 fn unknown_host(plan: PlanRef, port: u16, authority: &str) -> Decision {

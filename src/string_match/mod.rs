@@ -5,6 +5,7 @@ use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
 mod re2;
 
+pub(crate) use re2::Literals;
 pub use re2::{InvalidRegex, Re2, Re2Replace};
 
 /// A compiled [`api::StringMatch`].

@@ -55,7 +55,8 @@ pub(super) fn routes_of(plan: &Plan, port: u16, authority: &str) -> std::ops::Ra
         .tables
         .get(&port)
         .unwrap_or(&plan.rules.elsewhere);
-    table.hosts.find(authority).cloned().unwrap_or_default()
+    let host = table.hosts.find(authority);
+    host.map(|it| it.places()).unwrap_or_default()
 }
 
 struct Walk<'p> {

@@ -29,11 +29,13 @@
 //! nest at most 32 deep.
 
 mod byte_set;
+mod literals;
 mod replace;
 #[cfg(test)]
 mod tests;
 mod translate;
 
+pub(crate) use literals::Literals;
 pub use replace::Re2Replace;
 
 use std::{fmt, sync::Arc};
