@@ -26,10 +26,12 @@ mod files;
 mod gateway;
 mod http_route;
 mod load_balancer;
-mod message;
+pub(crate) mod message;
 mod metadata;
 pub(crate) mod names;
 pub(crate) mod node;
+#[cfg(feature = "yaml")]
+pub(crate) mod own_kind;
 mod scalar;
 mod service;
 mod service_entry;

@@ -129,6 +129,7 @@ macro_rules! numbers {
 }
 
 numbers! {
+    u16: "it must lie between 0 and 65535",
     i32: "it must lie between -2147483648 and 2147483647",
     u32: "it must lie between 0 and 4294967295",
     u64: "it must lie between 0 and 18446744073709551615"

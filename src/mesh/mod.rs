@@ -30,6 +30,7 @@ mod hop;
 mod inbound;
 mod names;
 mod prepare;
+mod route_tests;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
 mod upgrade;
@@ -43,6 +44,10 @@ pub use error::{ErrorKind, MeshError};
 pub use exchange::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use forward::Forward;
 pub use inbound::{Inbound, InboundLayer};
+pub use route_tests::{
+    RouteTest, RouteTestDestination, RouteTestError, RouteTestExpectation, RouteTestRequest,
+    RouteTests,
+};
 #[cfg(feature = "client")]
 pub use upgrade::{Tunnel, TunnelEnd};
 

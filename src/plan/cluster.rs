@@ -103,7 +103,6 @@ impl Cluster {
     }
 
     /// The settings of its traffic policy, by the field's name, and where each was written.
-    #[expect(dead_code, reason = "explanations are to print it")]
     pub(crate) fn origins(&self) -> &[(&'static str, Origin)] {
         &self.declared.origins
     }

@@ -5,4 +5,5 @@
 mod agree;
 mod draw;
 mod program;
+mod route_tests;
 mod tree;

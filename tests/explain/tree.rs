@@ -217,6 +217,31 @@ fn programs_find_every_key() {
     assert_eq!(keys.len(), 16);
 }
 
+#[test]
+fn settings_are_told_with_the_rule_they_stand_in() {
+    let rule = "host: shop.com\n  trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}\n  \
+                subsets: [{name: v1, labels: {version: v1}}, \
+                {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}}]";
+    let subsets = RULES.find("host: shop.com\n  subsets").unwrap();
+    let end = subsets + RULES[subsets..].find("\n---").unwrap();
+    let rules = format!("{}{rule}{}", &RULES[..subsets], &RULES[end..]);
+    let (mesh, _) = Mesh::builder().yaml(&rules).build().unwrap();
+    let check = |path: &str, end_user: &str, want: Value| {
+        let request = Request::get(format!("http://shop.com{path}")).header("end-user", end_user);
+        let (request, ()) = request.body(()).unwrap().into_parts();
+        let got = serde_json::to_value(mesh.explain(&request)).unwrap();
+        assert_eq!(got["policy"], want);
+    };
+    check(
+        "/",
+        "jason",
+        json!({"loadBalancer": "DestinationRule default/shop subset"}),
+    );
+    let both = "DestinationRule default/shop top, DestinationRule default/shop subset";
+    check("/api", "bob", json!({"loadBalancer": both}));
+    check("/old", "bob", json!({}));
+}
+
 /// A request of a gateway: the routes of all VirtualServices of the host, catch-all ones last.
 #[test]
 fn a_gateway_serves_several_virtual_services_of_one_host() {

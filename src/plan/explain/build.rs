@@ -40,6 +40,8 @@ pub(crate) fn explain(plan: &PlanRef, source: &Source, asked: Asked<'_>) -> Expl
 
     let summary = format!("{method} {}://{}{path}", asked.scheme, asked.authority);
     let mut it = blank(summary, port);
+    it.matched_path = path.to_owned();
+    it.matched_authority = asked.authority.to_owned();
     let owner = owner::find(plan, source, port, asked.authority);
     it.virtual_service = owner.virtual_service;
     it.owned_because = owner.because;
@@ -88,6 +90,8 @@ fn blank(request: String, port: u16) -> Explanation {
     Explanation {
         request,
         port,
+        matched_path: String::new(),
+        matched_authority: String::new(),
         virtual_service: None,
         owned_because: String::new(),
         shadowed: Vec::new(),
@@ -168,6 +172,7 @@ impl Explanation {
         }
         self.action = Action::Forward;
         self.destinations = destinations(&routed.plan, route, asked);
+        self.policy = settings(&routed.plan, route);
         self.path = route
             .choices
             .first()
@@ -229,6 +234,23 @@ fn destinations(plan: &Plan, route: &Route, asked: Asked<'_>) -> Vec<Destination
     told.collect()
 }
 
+/// The settings of all destinations and where each is written; of several places, all.
+fn settings(plan: &Plan, route: &Route) -> BTreeMap<String, String> {
+    let mut settings: BTreeMap<String, String> = BTreeMap::new();
+    let clusters = route.choices.iter().filter_map(|it| it.cluster);
+    let clusters = clusters.filter_map(|it| plan.clusters.get(it as usize));
+    for (field, origin) in clusters.flat_map(|it| it.origins()) {
+        let origin = origin.to_string();
+        let known = settings.entry((*field).to_owned()).or_default();
+        if known.is_empty() {
+            *known = origin;
+        } else if !known.split(", ").any(|it| it == origin) {
+            *known = format!("{known}, {origin}");
+        }
+    }
+    settings
+}
+
 fn destination(plan: &Plan, choice: &Choice, weight: u32, asked: Asked<'_>) -> Option<Destination> {
     let cluster = plan.clusters.get(choice.cluster? as usize)?;
     // `outbound|port|subset|host`
@@ -236,7 +258,10 @@ fn destination(plan: &Plan, choice: &Choice, weight: u32, asked: Asked<'_>) -> O
     let port = parts.next()?.parse().ok()?;
     let subset = Some(parts.next()?).filter(|it| !it.is_empty());
     let host = parts.next()?.to_owned();
+    // What names stand for is not known before it is asked.
+    let by_name = cluster.is_per_request() || cluster.names().next().is_some();
     let refusal = match (cluster.exists(), cluster.endpoints().len()) {
+        _ if by_name => None,
         (false, _) => Some("503 NC: the destination does not exist"),
         (true, 0) => Some("503 UH: the destination has no endpoint"),
         (true, _) => None,

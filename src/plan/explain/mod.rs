@@ -36,6 +36,10 @@ pub struct Explanation {
     pub request: String,
     /// The port it is addressed to.
     pub port: u16,
+    /// Its path and query in the form in which they are matched, and sent unless rewritten.
+    pub matched_path: String,
+    /// Its authority, sent as `Host` unless rewritten.
+    pub matched_authority: String,
     /// The VirtualService whose rule was taken, or at least asked, as `namespace/name`; nothing
     /// where no VirtualService owns the host.
     pub virtual_service: Option<String>,
@@ -122,7 +126,7 @@ pub struct Destination {
     pub port: u16,
     /// Its share, against the sum of all; a destination alone has 100.
     pub weight: u32,
-    /// How many endpoints are known.
+    /// How many endpoints are known; those behind names that were not looked up yet are not.
     pub endpoints: usize,
     /// What requests get instead of an answer, where they cannot be sent: `503 NC: …`.
     pub refusal: Option<String>,

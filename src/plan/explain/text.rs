@@ -199,6 +199,7 @@ fn destination(it: &Destination, total: u64) -> String {
     }
     match (&it.refusal, it.endpoints) {
         (Some(refusal), _) => text += &format!("  ({refusal})"),
+        (None, 0) => text += "  (by DNS)",
         (None, 1) => text += "  (1 endpoint)",
         (None, endpoints) => text += &format!("  ({endpoints} endpoints)"),
     }
