@@ -7,7 +7,8 @@ use http::uri::Scheme;
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::exchange::{Border, Exchange, ResponseFuture};
+use super::exchange::{Border, Exchange};
+use super::future::ResponseFuture;
 use super::{Mesh, MeshError};
 use crate::body::BoxError;
 use crate::plan::{Chain, ResponseBody};

@@ -1,20 +1,18 @@
 //! One request and its answer: prepare, decide, hand to the chain, and cross the border back.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::future::Future;
+use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, Version};
 use pin_project::pin_project;
-use tokio::time::Instant;
 use tower_service::Service as _;
 
 use super::hop::Upgrade;
-use super::upgrade::{Downstream, switched_unasked, upgrade_failed};
-use super::{Mesh, MeshError, codec, hop, prepare};
+use super::upgrade::{Downstream, upgrade_failed};
+use super::{Mesh, codec, hop, prepare};
 use crate::body::BoxError;
 use crate::context::{Preflight, ResponseFlags};
 use crate::match_request::RequestHead;
@@ -53,7 +51,7 @@ where
     call: Option<ChainFuture<T, B>>,
     /// There from the start when there is no call.
     reply: Option<Box<LocalReply>>,
-    notes: Notes,
+    pub(super) notes: Notes,
 }
 
 impl<T, B> Exchange<T, B>
@@ -97,15 +95,15 @@ where
 }
 
 /// What is noted of a request while it is routed, for its answer.
-struct Notes {
+pub(super) struct Notes {
     info: StreamInfo,
-    grpc: bool,
+    pub(super) grpc: bool,
     /// Whether there is a request body on a connection that cannot go on without reading it.
-    unread: bool,
+    pub(super) unread: bool,
     /// Whether closing the connection is said in a header.
-    http1: bool,
+    pub(super) http1: bool,
     /// There where a proxy's client asks for another protocol, which may be had.
-    upgrade: Option<Downstream>,
+    pub(super) upgrade: Option<Downstream>,
 }
 
 impl Notes {
@@ -183,7 +181,10 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn poll_response(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<T::ResponseBody> {
+    pub(super) fn poll_response(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Polled<T::ResponseBody> {
         let this = self.project();
         // Completed where it lies: each move of a response is paid for.
         let mut polled = match this.call.as_pin_mut() {
@@ -208,7 +209,7 @@ where
 }
 
 /// An exchange never fails: what goes wrong is an answer too.
-type Polled<B> = Poll<Result<Response<ResponseBody<B>>, Infallible>>;
+pub(super) type Polled<B> = Poll<Result<Response<ResponseBody<B>>, Infallible>>;
 
 /// Whether a response was given where the request had a destination and was kept from it.
 fn is_unsent<B>(response: &Response<B>) -> bool {
@@ -219,192 +220,4 @@ fn is_unsent<B>(response: &Response<B>) -> bool {
 
 /// Marks a reply to a request that met no route.
 #[derive(Clone, Copy)]
-struct Refused;
-
-/// The reply a response was made from, where it says that something failed.
-fn failure<B>(response: &Response<B>) -> Option<LocalReply> {
-    let mut reply = LocalReply::of(response)?.clone();
-    let refused = response.extensions().get::<Refused>().is_some();
-    if !refused && !reply.is_failure() {
-        return None;
-    }
-    // Layers further out may have added flags of theirs.
-    reply.flags = ResponseFlags::of(response);
-    Some(reply)
-}
-
-/// The future of a [`MeshClient`](super::MeshClient); dropping it cancels the request.
-#[pin_project]
-pub struct ResponseFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    #[pin]
-    exchange: Exchange<T, B>,
-}
-
-/// The future of an [`Inbound`](super::Inbound); dropping it cancels the request.
-#[pin_project]
-pub struct InboundFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    #[pin]
-    exchange: Exchange<T, B>,
-}
-
-/// The future of a [`Forward`](super::Forward); dropping it cancels the request.
-#[pin_project]
-pub struct ForwardFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    #[pin]
-    exchange: Exchange<T, B>,
-    began: Instant,
-}
-
-impl<T, B> ResponseFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    pub(super) const fn new(exchange: Exchange<T, B>) -> Self {
-        Self { exchange }
-    }
-}
-
-impl<T, B> InboundFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    pub(super) const fn new(exchange: Exchange<T, B>) -> Self {
-        Self { exchange }
-    }
-}
-
-impl<T, B> ForwardFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    pub(super) fn new(exchange: Exchange<T, B>) -> Self {
-        let began = Instant::now();
-        Self { exchange, began }
-    }
-}
-
-impl<T, B> Future for ResponseFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Output = Result<Response<ResponseBody<T::ResponseBody>>, MeshError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let grpc = this.exchange.notes.grpc;
-        let Ok(response) = ready!(this.exchange.poll_response(cx));
-        if grpc || response.extensions().is_empty() {
-            return Poll::Ready(Ok(response));
-        }
-        Poll::Ready(match failure(&response) {
-            Some(reply) => Err(MeshError::new(reply, response.body().cause())),
-            None => Ok(response),
-        })
-    }
-}
-
-impl<T, B> Future for InboundFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().exchange.poll_response(cx)
-    }
-}
-
-impl<T, B> Future for ForwardFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut exchange = this.exchange;
-        let Notes { unread, http1, .. } = exchange.notes;
-        let Ok(mut response) = ready!(exchange.as_mut().poll_response(cx));
-        // A reply of our own that nobody asked an upstream for has left the request unread.
-        // A bad request ends its connection, whoever calls it that short of the upstream.
-        let close = LocalReply::of(&response).map(|reply| {
-            let bad = http1 && reply.status == StatusCode::BAD_REQUEST;
-            bad || unread && !reply.took_the_request()
-        });
-        let upgrade = exchange.project().notes.upgrade.take();
-        match (close, upgrade) {
-            (Some(close), upgrade) => {
-                // What would follow is not HTTP.
-                hop::dress_response(response.headers_mut(), close || upgrade.is_some());
-            }
-            (None, Some(downstream)) => response = downstream.answered(response),
-            (None, None) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                response = switched_unasked(&response);
-            }
-            (None, None) => {
-                hop::dress_upstream_response(response.headers_mut(), this.began.elapsed());
-            }
-        }
-        Poll::Ready(Ok(response))
-    }
-}
-
-impl<T, B> fmt::Debug for ResponseFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-impl<T, B> fmt::Debug for InboundFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InboundFuture").finish_non_exhaustive()
-    }
-}
-
-impl<T, B> fmt::Debug for ForwardFuture<T, B>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForwardFuture").finish_non_exhaustive()
-    }
-}
+pub(super) struct Refused;

@@ -8,7 +8,8 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::Mesh;
-use super::exchange::{Border, Exchange, ForwardFuture};
+use super::exchange::{Border, Exchange};
+use super::future::ForwardFuture;
 use crate::body::BoxError;
 use crate::plan::{Chain, ResponseBody};
 use crate::transport::Transport;

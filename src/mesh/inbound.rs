@@ -10,7 +10,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Mesh;
-use super::exchange::{Border, Exchange, InboundFuture};
+use super::exchange::{Border, Exchange};
+use super::future::InboundFuture;
 use crate::body::{Body, BoxError};
 use crate::failure::ClassifyFailure;
 use crate::plan::{Chain, ResponseBody};

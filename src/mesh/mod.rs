@@ -26,6 +26,7 @@ mod error;
 mod exchange;
 mod explain;
 mod forward;
+mod future;
 mod hop;
 mod inbound;
 mod names;
@@ -41,8 +42,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use builder::{BuildError, MeshBuilder, Report};
 pub use client::MeshClient;
 pub use error::{ErrorKind, MeshError};
-pub use exchange::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use forward::Forward;
+pub use future::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use inbound::{Inbound, InboundLayer};
 pub use route_tests::{
     RouteTest, RouteTestDestination, RouteTestError, RouteTestExpectation, RouteTestRequest,
