@@ -229,6 +229,12 @@ impl Endpoint {
             && self.settings == other.settings
     }
 
+    /// Whether it carries all of these labels.
+    pub(crate) fn carries(&self, labels: &IndexMap<String, String>) -> bool {
+        let mut labels = labels.iter();
+        labels.all(|(key, value)| self.labels.get(key) == Some(value))
+    }
+
     /// Whether its name stands for many, one of which a request has to name.
     pub(crate) fn is_wildcard(&self) -> bool {
         matches!(&self.address, Address::Name(name, _) if name.starts_with('*'))

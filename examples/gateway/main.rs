@@ -17,6 +17,7 @@
 mod support;
 
 mod access_log;
+mod admin;
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -54,6 +55,9 @@ struct Arguments {
     /// Where to write a JSON object for each request; - is the standard output
     #[arg(long, value_name = "FILE|-")]
     access_log: Option<PathBuf>,
+    /// Where to tell what is known of destinations, as JSON at /clusters; whoever connects may read
+    #[arg(long, value_name = "ADDR")]
+    insecure_admin: Option<SocketAddr>,
 }
 
 #[tokio::main]
@@ -77,6 +81,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let log = AccessLog::open(arguments.access_log.as_deref())?;
     let listener = TcpListener::bind(arguments.listen).await?;
     tell(&format!("listening on {}", listener.local_addr()?));
+    if let Some(address) = arguments.insecure_admin {
+        let address = admin::serve(address, mesh.clone()).await?;
+        tell(&format!("admin on {address}"));
+    }
 
     tokio::spawn(reload(mesh.clone(), options, stamp));
     let forward = mesh.forward().port(arguments.port);

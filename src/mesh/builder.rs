@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::current::Current;
 use super::names::Names;
 use super::{Mesh, Shared};
@@ -159,6 +161,7 @@ impl MeshBuilder {
             plan: Current::new(&plan),
             options: self.options,
             path_normalization: self.path_normalization,
+            gone: watch::Sender::default(),
             names: Names::new(resolver, refresh, &self.dice),
             dice: self.dice,
             applying: Mutex::new(()),

@@ -22,6 +22,7 @@ mod builder;
 mod client;
 mod codec;
 mod current;
+mod endpoints;
 mod error;
 mod exchange;
 mod explain;
@@ -32,6 +33,7 @@ mod inbound;
 mod names;
 mod prepare;
 mod route_tests;
+mod status;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
 mod upgrade;
@@ -41,6 +43,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use builder::{BuildError, MeshBuilder, Report};
 pub use client::MeshClient;
+pub use endpoints::EndpointSource;
 pub use error::{ErrorKind, MeshError};
 pub use forward::Forward;
 pub use future::{ForwardFuture, InboundFuture, ResponseFuture};
@@ -49,6 +52,7 @@ pub use route_tests::{
     RouteTest, RouteTestDestination, RouteTestError, RouteTestExpectation, RouteTestRequest,
     RouteTests,
 };
+pub use status::ClusterStatus;
 #[cfg(feature = "client")]
 pub use upgrade::{Tunnel, TunnelEnd};
 
@@ -64,6 +68,7 @@ use crate::transport::HttpTransport;
 use crate::transport::PerEndpoint;
 use current::Current;
 use names::Names;
+use tokio::sync::watch;
 
 /// The rules of a mesh, as one client of it sees them. Clones are one mesh.
 #[derive(Clone)]
@@ -79,6 +84,8 @@ struct Shared {
     /// Held while a configuration is compiled, so that the last one applied is the one in force.
     applying: Mutex<()>,
     names: Names,
+    /// Dropped with the mesh, which those see who follow something for it.
+    gone: watch::Sender<()>,
     #[cfg(feature = "client")]
     transport: HttpTransport,
 }

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
+use super::live::Live;
 use super::traffic_policy::Origin;
 use crate::endpoint::{Address, Endpoint};
-use crate::service_entry::{Answers, Members};
+use crate::service_entry::Members;
 
 /// A host's port, or a subset of it. Envoy calls it a cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     declared: Arc<Declared>,
     endpoints: Vec<Endpoint>,
+    exists: bool,
 }
 
 /// What rules say of a destination, which other endpoints do not change.
@@ -19,6 +23,11 @@ pub(crate) struct Cluster {
 pub(super) struct Declared {
     /// `outbound|port|subset|host`.
     pub(super) name: Arc<str>,
+    pub(super) host: Arc<str>,
+    pub(super) port: u16,
+    pub(super) subset: String,
+    /// The labels its endpoints carry.
+    pub(super) labels: IndexMap<String, String>,
     /// What is behind it; nothing for a destination that does not exist, which is answered with
     /// 503 NC.
     pub(super) members: Option<Members>,
@@ -33,7 +42,10 @@ impl Declared {
             (Some(ours), Some(theirs)) => ours.are_as(theirs),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
         };
-        self.name == other.name && members && self.origins == other.origins
+        self.name == other.name
+            && self.labels == other.labels
+            && members
+            && self.origins == other.origins
     }
 
     fn is_one_endpoint(&self) -> bool {
@@ -42,14 +54,21 @@ impl Declared {
 }
 
 impl Cluster {
-    /// A destination as these answers have it; endpoints that one before it had go on counting.
-    pub(super) fn new(declared: Arc<Declared>, answers: &Answers, before: Option<&Self>) -> Self {
-        let members = declared.members.as_ref();
-        let mut endpoints = members.map(|it| it.endpoints(answers)).unwrap_or_default();
+    /// A destination as it is known; endpoints that one before it had go on counting.
+    pub(super) fn new(declared: Arc<Declared>, live: &Live, before: Option<&Self>) -> Self {
+        let given = live.given(&declared.host, declared.port);
+        let (mut endpoints, exists) = match (&declared.members, given) {
+            (None, _) => (Vec::new(), false),
+            (Some(members), None) => (members.endpoints(&live.answers), members.exist()),
+            (Some(_), Some(given)) => {
+                let meant = given.iter().filter(|it| it.carries(&declared.labels));
+                (meant.cloned().collect(), true)
+            }
+        };
         let known = before.map(Self::endpoints).unwrap_or_default();
         match (endpoints.as_mut_slice(), known) {
             // Whatever its address, it is the one endpoint of its name.
-            ([now], [then]) if declared.is_one_endpoint() => {
+            ([now], [then]) if given.is_none() && declared.is_one_endpoint() => {
                 *now = now.clone().counting_with(then);
             }
             (endpoints, known) => count_on(endpoints, known),
@@ -57,13 +76,13 @@ impl Cluster {
         Self {
             declared,
             endpoints,
+            exists,
         }
     }
 
-    /// The same destination with endpoints as these answers have them; nothing where they are the
-    /// same.
-    pub(super) fn learned(&self, answers: &Answers) -> Option<Self> {
-        let fresh = Self::new(self.declared.clone(), answers, Some(self));
+    /// The same destination as it is known now; nothing where that changes nothing.
+    pub(super) fn learned(&self, live: &Live) -> Option<Self> {
+        let fresh = Self::new(self.declared.clone(), live, Some(self));
         (!self.has_endpoints_of(&fresh)).then_some(fresh)
     }
 
@@ -74,7 +93,9 @@ impl Cluster {
 
     fn has_endpoints_of(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.endpoints(), other.endpoints());
-        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
+        self.exists == other.exists
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
     }
 
     /// `outbound|port|subset|host`.
@@ -82,8 +103,23 @@ impl Cluster {
         &self.declared.name
     }
 
-    pub(crate) fn exists(&self) -> bool {
-        self.declared.members.is_some()
+    /// The full name of its host.
+    pub(crate) fn host(&self) -> &str {
+        &self.declared.host
+    }
+
+    /// The port of the host.
+    pub(crate) fn port(&self) -> u16 {
+        self.declared.port
+    }
+
+    /// The subset, empty for the whole host.
+    pub(crate) fn subset(&self) -> &str {
+        &self.declared.subset
+    }
+
+    pub(crate) const fn exists(&self) -> bool {
+        self.exists
     }
 
     /// What is behind it as far as names are known.

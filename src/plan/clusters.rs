@@ -7,10 +7,11 @@ use indexmap::IndexMap;
 
 use super::cluster::{Cluster, Declared};
 use super::destination_rules::DestinationRules;
+use super::live::Live;
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::host;
-use crate::service_entry::{Answers, Members, Registry};
+use crate::service_entry::{Members, Registry};
 use crate::source::Source;
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -28,7 +29,7 @@ pub(super) struct Clusters<'r> {
     gateway: bool,
     /// Those of the plan before: what did not change stays, and what did goes on counting.
     before: HashMap<&'r str, &'r Arc<Cluster>>,
-    answers: &'r Answers,
+    live: &'r Live,
     known: HashMap<Key, u32>,
     list: Vec<Arc<Cluster>>,
 }
@@ -40,7 +41,7 @@ impl<'r> Clusters<'r> {
         registry_only: bool,
         gateway: bool,
         before: Option<&'r super::Plan>,
-        answers: &'r Answers,
+        live: &'r Live,
     ) -> Self {
         let clusters = before.into_iter().flat_map(|plan| plan.clusters.iter());
         let before = clusters.map(|cluster| (&**cluster.name(), cluster));
@@ -50,7 +51,7 @@ impl<'r> Clusters<'r> {
             registry_only,
             gateway,
             before: before.collect(),
-            answers,
+            live,
             known: HashMap::new(),
             list: Vec::new(),
         }
@@ -88,12 +89,17 @@ impl<'r> Clusters<'r> {
         }
         let name = format!("outbound|{port}|{subset}|{host}");
         let before = self.before.get(name.as_str()).copied();
+        let (members, labels) = self.members(&key).unzip();
         let declared = Arc::new(Declared {
             name: name.into(),
-            members: self.members(&key).filter(Members::exist),
+            host: host.into(),
+            port,
+            subset: subset.to_owned(),
+            labels: labels.unwrap_or_default(),
+            members,
             origins: self.rules.policy(host, subset, port).origins().into(),
         });
-        let fresh = Cluster::new(declared, self.answers, before.map(|it| &**it));
+        let fresh = Cluster::new(declared, self.live, before.map(|it| &**it));
         let cluster = match before {
             Some(before) if before.is_as(&fresh) => before.clone(),
             _ => Arc::new(fresh),
@@ -104,17 +110,21 @@ impl<'r> Clusters<'r> {
         place
     }
 
-    fn members(&self, key: &Key) -> Option<Members> {
+    /// What is behind a destination, and the labels it has by its subset.
+    fn members(&self, key: &Key) -> Option<(Members, IndexMap<String, String>)> {
         let labels = match key.subset.as_str() {
             "" => IndexMap::new(),
             subset => self.rules.subset(&key.host, subset)?.labels.clone(),
         };
         match self.registry.get(&key.host) {
-            Some(service) => Some(service.members(service.port(key.port)?, &labels)),
+            Some(service) => {
+                let members = service.members(service.port(key.port)?, &labels);
+                Some((members, labels))
+            }
             None if !key.subset.is_empty() || self.registry_only => None,
             None if self.registry.hides(&key.host) => None,
             // Nothing declares the host: it is looked up when connecting, as ALLOW_ANY would.
-            None => Some(Members::undeclared(&key.host, key.port)),
+            None => Some((Members::undeclared(&key.host, key.port), labels)),
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn compile(
         options.registry_only,
         gateway,
         before,
-        &live.answers,
+        &live,
     );
 
     let mut owners = Owners::default();

@@ -1,10 +1,11 @@
-//! What is known beside the rules: what DNS has answered.
+//! What is known beside the rules: what DNS has answered, which endpoints the application gives.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Cluster, Plan};
+use crate::endpoint::Endpoint;
 use crate::resolver::NameCache;
 use crate::service_entry::Answers;
 
@@ -13,7 +14,9 @@ use crate::service_entry::Answers;
 pub(crate) struct Live {
     /// What DNS has answered for the names of rules.
     pub(super) answers: Answers,
-    /// What it has answered for the hosts of requests; nothing where there is nobody to ask.
+    /// Endpoints given for a port of a host, whatever rules say.
+    given: HashMap<(Arc<str>, u16), Arc<[Endpoint]>>,
+    /// What DNS has answered for the hosts of requests; nothing where there is nobody to ask.
     pub(super) cache: Option<Arc<NameCache>>,
 }
 
@@ -22,8 +25,17 @@ impl Live {
     pub(crate) fn new(cache: Option<NameCache>) -> Self {
         Self {
             answers: Answers::default(),
+            given: HashMap::new(),
             cache: cache.map(Arc::new),
         }
+    }
+
+    /// The endpoints given for a port of a host; nothing where rules decide.
+    pub(super) fn given(&self, host: &Arc<str>, port: u16) -> Option<&[Endpoint]> {
+        if self.given.is_empty() {
+            return None;
+        }
+        self.given.get(&(host.clone(), port)).map(|it| &**it)
     }
 
     /// The same without the answers for names that no cluster needs any more.
@@ -52,9 +64,32 @@ impl Plan {
         let learned: HashSet<Arc<str>> = answers.iter().map(|(name, _)| name.clone()).collect();
         let mut live = Live::clone(&self.live);
         live.answers.extend(answers);
+        self.knowing(live, |it| it.names().any(|name| learned.contains(name)))
+    }
+
+    /// The same rules with these endpoints for a port of a host, or again those that rules say.
+    pub(crate) fn give(&self, host: &str, port: u16, endpoints: Option<Vec<Endpoint>>) -> Self {
+        let mut live = Live::clone(&self.live);
+        let key = (host.into(), port);
+        match endpoints {
+            Some(endpoints) => live.given.insert(key, endpoints.into()),
+            None => live.given.remove(&key),
+        };
+        self.knowing(live, |it| it.host() == host && it.port() == port)
+    }
+
+    /// All destinations.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Cluster> {
+        self.clusters.iter().map(|it| &**it)
+    }
+
+    /// The same rules with what is known now, which may change the clusters concerned.
+    fn knowing(&self, live: Live, is_concerned: impl Fn(&Cluster) -> bool) -> Self {
         let clusters = self.clusters.iter().map(|cluster| {
-            let concerned = cluster.names().any(|name| learned.contains(name));
-            let changed = concerned.then(|| cluster.learned(&live.answers)).flatten();
+            let changed = match is_concerned(cluster) {
+                true => cluster.learned(&live),
+                false => None,
+            };
             changed.map_or_else(|| cluster.clone(), Arc::new)
         });
         Self {

@@ -244,10 +244,15 @@ fn domains_of(
         }
     }
     domains.retain(|name| name == host || !full_names.contains(name.as_str()));
-    let addresses = service.addresses.iter().filter(|it| host::is_address(it));
+    // A network of one address is that address.
+    let addresses = service.addresses.iter().map(|it| match it.contains(':') {
+        true => it.strip_suffix("/128").unwrap_or(it),
+        false => it.strip_suffix("/32").unwrap_or(it),
+    });
+    let addresses = addresses.filter(|it| host::is_address(it));
     domains.extend(addresses.map(|address| match address.contains(':') {
         true => format!("[{address}]"),
-        false => address.clone(),
+        false => address.to_owned(),
     }));
     domains
 }

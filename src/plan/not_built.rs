@@ -133,7 +133,6 @@ fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Di
 
 pub(super) fn service_entry(written: &api::ServiceEntry, at: At<'_>, found: &mut Diagnostics) {
     report!(found, at:
-        "workloadSelector" if written.workload_selector.is_some();
         "subjectAltNames" if !written.subject_alt_names.is_empty();
     );
 }

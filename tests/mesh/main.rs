@@ -5,6 +5,7 @@
 mod apply;
 mod destination_rules;
 mod dns;
+mod endpoints;
 mod gateway_hosts;
 mod mesh_hosts;
 mod ownership;

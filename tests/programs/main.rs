@@ -102,11 +102,16 @@ struct Gateway {
 
 impl Gateway {
     fn start(folder: &Folder) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Folder, more: &[&str]) -> Self {
         let mut child = program("gateway")
             .arg("--config")
             .arg(&folder.0)
             .args(["--registry-only", "--listen", "127.0.0.1:0", "--access-log"])
             .arg(folder.0.join("access.log"))
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -130,14 +135,7 @@ impl Gateway {
 
     /// The status line of an answer to `GET path`.
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: a.com\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = exchange(&self.address, path, "a.com");
         answer.lines().next().unwrap().to_owned()
     }
 
@@ -154,6 +152,19 @@ impl Gateway {
         self.errors.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
+}
+
+/// The whole answer to `GET path`.
+fn exchange(address: &str, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 impl Drop for Gateway {
@@ -181,6 +192,36 @@ spec:
   http: [{{name: only, match: [{{uri: {{exact: {path}}}}}], route: [{{destination: {{host: a.com}}}}]}}]
 "
     )
+}
+
+#[test]
+fn gateway_tells_what_it_knows_of_destinations() {
+    let folder = Folder::new("admin");
+    let named = rules("/").replace(
+        "STATIC",
+        "DNS\n  endpoints: [{address: localhost, labels: {v: a}}]",
+    );
+    folder.write("rules.yaml", &named);
+    let mut gateway = Gateway::start_with(&folder, &["--insecure-admin", "127.0.0.1:0"]);
+    let line = gateway.line();
+    let admin = line.strip_prefix("admin on ").unwrap();
+    let answer = exchange(admin, "/clusters", admin);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let told: Value = serde_json::from_str(body).unwrap();
+    let want = serde_json::json!({"clusters": [{
+        "name": "outbound|80||a.com", "host": "a.com", "port": 80, "subset": "", "exists": true, "active": 0,
+        "endpoints": [{
+            "address": "127.0.0.1:80", "active": 0, "weight": 1, "locality": null, "network": "",
+            "labels": {"v": "a"},
+        }],
+    }]});
+    assert_eq!(told, want);
+    let other = exchange(admin, "/", admin);
+    assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    // A page may have had its own name lead here.
+    let lured = exchange(admin, "/clusters", "evil.example");
+    assert!(lured.starts_with("HTTP/1.1 403"), "{lured}");
 }
 
 #[test]
