@@ -34,6 +34,7 @@
 //! | `http[].directResponse` | [`direct_response`] |
 //! | `http[].corsPolicy` | [`cors_policy`] |
 //! | `http[].fault` | [`fault`] |
+//! | `http[].mirror`, `http[].mirrors` | [`mirror`] |
 //! | `http[].retries` | [`retries`] |
 //! | `http[].timeout` | [`timeout`] |
 //! | `Percent` | [`percent`] |
@@ -97,6 +98,7 @@ pub mod fault;
 pub mod headers;
 pub mod load_balancer;
 pub mod match_request;
+pub mod mirror;
 pub mod redirect;
 pub mod retries;
 pub mod rewrite;

@@ -77,6 +77,19 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["api", "diagnostic", "host", "source", "string_match"],
     ),
     (
+        "mirror",
+        &[
+            "api",
+            "context",
+            "diagnostic",
+            "percent",
+            "reply",
+            "request_body",
+            "rt",
+            "select",
+        ],
+    ),
+    (
         "retries",
         &[
             "api",
@@ -142,6 +155,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "host",
             "load_balancer",
             "match_request",
+            "mirror",
             "percent",
             "redirect",
             "reply",
@@ -173,6 +187,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "host",
             "match_request",
             "failure",
+            "mirror",
             "path",
             "plan",
             "reply",

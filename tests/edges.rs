@@ -25,6 +25,8 @@ use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
 use tower_mesh::mesh::{Forward, Inbound, Mesh, MeshClient, MeshError, ResponseBody};
+use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
+use tower_mesh::percent::Percent;
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
 use tower_mesh::reply::FromLocalReply;
 use tower_mesh::retries::{RetryLayer, RetryPolicy};
@@ -141,6 +143,8 @@ fn every_service_is_shared_between_threads() {
     let timeout = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(1)));
     fits::<_, Unshared>(timeout.layer(Upstream));
     fits::<_, Unshared>(RetryLayer::new(RetryPolicy::istio_default()).layer(Upstream));
+    let mirror = MirrorLayer::new(MirrorPolicy::new(Percent::from_whole(1)), Upstream);
+    fits::<_, Unshared>(mirror.layer(Upstream));
     fits::<_, Unshared>(timeout.layer(client()));
     fits::<_, Unshared>(client());
     fits::<_, Unshared>(forward());

@@ -43,6 +43,9 @@ spec:
   - match: [{uri: {prefix: /slow}}]
     timeout: 1s
     route: [{destination: {host: shop.example.com}}]
+  - match: [{uri: {prefix: /copied}}]
+    mirror: {host: shop.example.com}
+    route: [{destination: {host: shop.example.com}}]
   - match: [{uri: {prefix: /flaky}}]
     retries: {attempts: 2, retryOn: 5xx}
     route: [{destination: {host: shop.example.com}}]
@@ -192,4 +195,24 @@ async fn it_is_a_layer_of_a_router() {
     let app = router().layer(mesh(|it| it).inbound_layer());
     let response = app.oneshot(request(SHOP, "/teapot")).await.unwrap();
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_gets_no_copies_of_its_own_requests() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = calls.clone();
+    let handler = move || async move {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
+    let app = mesh(|it| it)
+        .inbound_layer()
+        .layer(Router::new().route("/copied", get(handler)));
+    let request = Request::get("/copied").header("host", "shop.example.com");
+    let response = app
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
 }

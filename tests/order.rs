@@ -31,6 +31,15 @@ spec:
   endpoints: [{address: 10.0.0.1, labels: {version: v1}}]
 ---
 apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: mirror}
+spec:
+  hosts: [mirror.test]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  endpoints: [{address: 10.0.0.2}]
+---
+apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: one}
 spec:
@@ -58,6 +67,22 @@ spec:
     corsPolicy: *cors
     fault: {delay: {fixedDelay: 1s, percentage: {value: 100}}}
     route: *one
+  - match: [{uri: {exact: /mirrored}}]
+    headers: *rule
+    corsPolicy: *cors
+    fault: {abort: {httpStatus: 503, percentage: {value: 0}}}
+    mirror: &mirror {host: mirror.test}
+    route: *one
+  - match: [{uri: {exact: /mirrored-abort}}]
+    headers: *rule
+    fault: *abort
+    mirror: *mirror
+    route: *one
+  - match: [{uri: {exact: /mirrored-unhealthy}}]
+    headers: *rule
+    corsPolicy: *cors
+    mirror: *mirror
+    route: [{destination: {host: one.test, subset: empty}, headers: *to}]
   - match: [{uri: {exact: /several}}]
     headers: *rule
     corsPolicy: *cors
@@ -112,10 +137,13 @@ fn upstream(_: &Endpoint) -> Upstream {
 
 type Proxy = Forward<PerEndpoint<fn(&Endpoint) -> Upstream>>;
 
-fn proxy() -> Proxy {
+fn mesh() -> Mesh {
     let built = Mesh::builder().lenient(true).yaml(TABLE).build();
-    let (mesh, _) = built.unwrap();
-    mesh.forward_with(upstream)
+    built.unwrap().0
+}
+
+fn proxy() -> Proxy {
+    mesh().forward_with(upstream)
 }
 
 const OK: (&str, &str) = ("origin", "https://ok.test");
@@ -125,20 +153,28 @@ const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
 /// The answer, with the number of tries in place of its body.
 async fn send(line: &str, headers: &[(&str, &str)]) -> Response<u32> {
+    send_to(proxy(), line, headers).await
+}
+
+async fn send_to(proxy: Proxy, line: &str, headers: &[(&str, &str)]) -> Response<u32> {
     let (method, path) = line.split_once(' ').unwrap();
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in [("host", "a.test")].iter().chain(headers) {
         request = request.header(*name, *value);
     }
     let request = request.body(Body::empty()).unwrap();
-    let response = proxy().oneshot(request).await.unwrap();
+    let response = proxy.oneshot(request).await.unwrap();
     response.map(|body| body.info().attempts())
 }
 
 /// `status flags`, then which of the three kinds of headers are there.
 async fn seen(line: &str, headers: &[(&str, &str)]) -> String {
-    let response = send(line, headers).await;
-    let flags = ResponseFlags::of(&response);
+    told(&send(line, headers).await)
+}
+
+/// `status flags`, then which of the three kinds of headers are there.
+fn told(response: &Response<u32>) -> String {
+    let flags = ResponseFlags::of(response);
     let mut text = format!("{} {flags}", response.status().as_u16());
     for (name, word) in [
         ("x-rule", " rule"),
@@ -224,6 +260,29 @@ async fn replies_behind_cors_get_both() {
         ("GET /up", &[OK, ("x-up", "sleep")], "504 UT rule to cors"),
     ])
     .await;
+}
+
+/// Mirroring changes no answer, and happens behind faults, CORS and the choice of an endpoint.
+#[tokio::test(start_paused = true)]
+async fn mirrors_come_last_and_change_nothing() {
+    for (line, headers, want, copies) in [
+        ("GET /mirrored", &[OK][..], "200 - rule to cors", 1),
+        (
+            "GET /mirrored",
+            &[OK, ("x-up", "refuse")],
+            "503 URX,UF rule to cors",
+            1,
+        ),
+        ("OPTIONS /mirrored", &[OK, ASKS], "200 - cors", 0),
+        ("GET /mirrored-abort", &[OK], "503 FI rule to", 0),
+        ("GET /mirrored-unhealthy", &[OK], "503 UH rule to cors", 0),
+    ] {
+        let mesh = mesh();
+        let response = send_to(mesh.forward_with(upstream), line, headers).await;
+        assert_eq!(told(&response), want, "{line} {headers:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(mesh.mirrored().sent(), copies, "{line} {headers:?}");
+    }
 }
 
 #[tokio::test]

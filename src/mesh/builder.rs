@@ -11,7 +11,7 @@ use super::{Mesh, Shared};
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
 use crate::path::PathNormalization;
-use crate::plan::{Before, Live, Options, compile};
+use crate::plan::{Before, Live, Mirroring, Options, compile};
 #[cfg(feature = "client")]
 use crate::resolver::SystemResolver;
 use crate::resolver::{DEFAULT_REFRESH, NameCache, Resolve, SharedResolver};
@@ -29,6 +29,7 @@ pub struct MeshBuilder {
     resolver: Option<SharedResolver>,
     dns_refresh_rate: Option<Duration>,
     dice: Rng,
+    mirroring: Mirroring,
 }
 
 /// A mesh could not be built: everything that is wrong, with file, line and field.
@@ -130,6 +131,20 @@ impl MeshBuilder {
         self
     }
 
+    /// How many copies of requests are on their way to mirrors at once; 1024 unless told. Copies
+    /// beyond it are not made, and counted.
+    pub const fn max_mirrored_requests(mut self, most: usize) -> Self {
+        self.mirroring.max_in_flight = Some(most);
+        self
+    }
+
+    /// Append `-shadow` to the host of copies sent to mirrors, as Istio did before 1.18
+    /// (`DISABLE_SHADOW_HOST_SUFFIX=false`).
+    pub const fn shadow_host_suffix(mut self, append: bool) -> Self {
+        self.mirroring.host_suffix = append;
+        self
+    }
+
     /// Compiles the rules.
     ///
     /// # Errors
@@ -164,6 +179,7 @@ impl MeshBuilder {
             gone: watch::Sender::default(),
             names: Names::new(resolver, refresh, &self.dice),
             dice: self.dice,
+            mirroring: self.mirroring,
             applying: Mutex::new(()),
             #[cfg(feature = "client")]
             transport: crate::transport::HttpTransport::new(),

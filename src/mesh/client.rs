@@ -32,7 +32,7 @@ impl<T> MeshClient<T> {
     where
         T: Clone,
     {
-        let chain = Chain::new(transport, &mesh.shared.dice);
+        let chain = Chain::new(transport, &mesh.shared.dice, &mesh.shared.mirroring);
         Self { mesh, chain }
     }
 

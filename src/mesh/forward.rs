@@ -32,7 +32,7 @@ impl<T> Forward<T> {
     where
         T: Clone,
     {
-        let chain = Chain::new(transport, &mesh.shared.dice);
+        let chain = Chain::new(transport, &mesh.shared.dice, &mesh.shared.mirroring);
         let port = 80;
         Self { mesh, chain, port }
     }

@@ -14,7 +14,7 @@ use super::exchange::{Border, Exchange};
 use super::future::InboundFuture;
 use crate::body::{Body, BoxError};
 use crate::failure::ClassifyFailure;
-use crate::plan::{Chain, ResponseBody};
+use crate::plan::{Chain, Mirroring, ResponseBody};
 use crate::transport::Inward;
 
 /// Wraps a service of this process in the rules of a mesh.
@@ -43,7 +43,12 @@ impl<S> Layer<S> for InboundLayer {
     type Service = Inbound<S>;
 
     fn layer(&self, inner: S) -> Inbound<S> {
-        let chain = Chain::new(Inward::new(inner), &self.mesh.shared.dice);
+        // A copy would reach the service its request reaches.
+        let chain = Chain::new(
+            Inward::new(inner),
+            &self.mesh.shared.dice,
+            &Mirroring::off(),
+        );
         Inbound {
             mesh: self.mesh.clone(),
             chain,
@@ -82,8 +87,10 @@ impl<S> fmt::Debug for Inbound<S> {
 
 impl<S, B, R> Service<Request<B>> for Inbound<S>
 where
-    S: Service<Request<Body>, Response = Response<R>> + Clone,
-    S::Error: ClassifyFailure + Into<BoxError>,
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + Sync + 'static,
+    S::Error: ClassifyFailure + Into<BoxError> + Send,
+    S::Future: Send,
+    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {

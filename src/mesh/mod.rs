@@ -58,9 +58,12 @@ pub use upgrade::{Tunnel, TunnelEnd};
 
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
+use crate::mirror::MirrorCounts;
 use crate::path::PathNormalization;
-pub use crate::plan::{Action, Destination, Explanation, Fault, Rejected, Retries, Shadowed};
-use crate::plan::{Before, Options, PlanRef, compile};
+pub use crate::plan::{
+    Action, Destination, Explanation, Fault, Mirrored, Rejected, Retries, Shadowed,
+};
+use crate::plan::{Before, Mirroring, Options, PlanRef, compile};
 pub use crate::plan::{ResponseBody, StreamInfo};
 use crate::rt::Rng;
 #[cfg(feature = "client")]
@@ -81,6 +84,7 @@ struct Shared {
     options: Options,
     path_normalization: PathNormalization,
     dice: Rng,
+    mirroring: Mirroring,
     /// Held while a configuration is compiled, so that the last one applied is the one in force.
     applying: Mutex<()>,
     names: Names,
@@ -155,7 +159,8 @@ impl Mesh {
     /// whichever destination the rule names. A request whose host no rule is for goes to the
     /// service unchanged, but for its path, which is brought into its normal form; in a mesh built
     /// for a [gateway](MeshBuilder::gateway) it gets 404, as there. No headers of a proxy's own are
-    /// added: [`Mesh::forward`] is for that.
+    /// added: [`Mesh::forward`] is for that. Mirrors get nothing: a copy would reach the same
+    /// service once more.
     ///
     /// For rewrites to decide which handler is asked, wrap the whole router:
     ///
@@ -205,6 +210,13 @@ impl Mesh {
     pub async fn ready(&self) {
         self.plan();
         self.shared.names_known().await;
+    }
+
+    /// What became of the copies of requests sent to mirrors, by all clients and proxies of this
+    /// mesh.
+    #[must_use]
+    pub fn mirrored(&self) -> &MirrorCounts {
+        &self.shared.mirroring.counts
     }
 
     fn plan(&self) -> PlanRef {

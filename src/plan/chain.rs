@@ -2,7 +2,7 @@
 //!
 //! Envoy's order under Istio. Every layer is the public one; what a route does
 //! not have, passes it by. Two chains of the same layers are made: most routes
-//! have none of fault, redirect, direct response and CORS, and take the short one.
+//! have none of fault, redirect, direct response, CORS and mirrors, and take the short one.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,6 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::dispatch::Dispatch;
+use super::mirrors::Mirroring;
 use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Routed};
 use crate::body::BoxError;
@@ -25,6 +26,7 @@ use crate::fault::{Fault, FaultLayer};
 use crate::headers::{
     RequestHeadersLayer, ResponseHeadersLayer, SetRequestHeaders, SetResponseHeaders,
 };
+use crate::mirror::{Mirror, MirrorLayer};
 use crate::redirect::{Redirect, RedirectLayer};
 use crate::request_body::RequestBody;
 use crate::retries::{Retry, RetryLayer};
@@ -37,6 +39,12 @@ use crate::transport::Transport;
 /// tries, the tries.
 type Inner<T> = SetRequestHeaders<Rewrite<Timeout<Retry<Dispatch<T>, R>, R>, R>, R>;
 
+/// The same with copies to mirrors, which leave by themselves: no retries, the same time.
+type Mirrored<T> = SetRequestHeaders<
+    Rewrite<Mirror<Timeout<Retry<Dispatch<T>, R>, R>, Timeout<Dispatch<T>, R>, R>, R>,
+    R,
+>;
+
 /// What every route may have. Response headers dress every answer made below.
 type Usual<T> = SetResponseHeaders<Inner<T>, R>;
 
@@ -44,7 +52,10 @@ type Usual<T> = SetResponseHeaders<Inner<T>, R>;
 ///
 /// Response headers stand twice: CORS has the last word on answers from further in, and the
 /// answers made before CORS are dressed too.
-type Whole<T> = SetResponseHeaders<Fault<Redirect<DirectResponse<Cors<Usual<T>, R>, R>, R>, R>, R>;
+type Whole<T> = SetResponseHeaders<
+    Fault<Redirect<DirectResponse<Cors<SetResponseHeaders<Mirrored<T>, R>, R>, R>, R>, R>,
+    R,
+>;
 
 type R = FromRoute;
 
@@ -56,14 +67,20 @@ pub(crate) struct Chain<T> {
 }
 
 impl<T: Clone> Chain<T> {
-    pub(crate) fn new(transport: T, dice: &Rng) -> Self {
+    pub(crate) fn new(transport: T, dice: &Rng, mirroring: &Mirroring) -> Self {
         let dispatch = Dispatch::new(transport, dice.clone());
+        let limit = TimeoutLayer::selecting(FromRoute);
+        let shadow = limit.layer(dispatch.clone());
         let retry = RetryLayer::selecting(FromRoute, dice.clone()).layer(dispatch);
-        let timeout = TimeoutLayer::selecting(FromRoute).layer(retry);
-        let rewrite = RewriteLayer::selecting(FromRoute).layer(timeout);
-        let inner: Inner<T> = RequestHeadersLayer::selecting(FromRoute).layer(rewrite);
+        let timeout = limit.layer(retry);
+        let rewrite = RewriteLayer::selecting(FromRoute);
+        let request_headers = RequestHeadersLayer::selecting(FromRoute);
         let response_headers = ResponseHeadersLayer::selecting(FromRoute);
-        let usual = response_headers.layer(inner.clone());
+        let inner: Inner<T> = request_headers.layer(rewrite.layer(timeout.clone()));
+        let usual = response_headers.layer(inner);
+        let mirror = MirrorLayer::selecting(FromRoute, shadow, dice.clone());
+        let mirror = mirroring.apply(mirror).layer(timeout);
+        let inner: Mirrored<T> = request_headers.layer(rewrite.layer(mirror));
         let dressed = response_headers.clone().marking().layer(inner);
         let cors = CorsLayer::selecting(FromRoute).layer(dressed);
         let direct_response = DirectResponseLayer::selecting(FromRoute).layer(cors);

@@ -32,6 +32,7 @@ mod gateway_hosts;
 mod live;
 mod look_up;
 mod mesh_hosts;
+mod mirrors;
 mod not_built;
 mod origin;
 mod policies;
@@ -46,9 +47,10 @@ mod virtual_services;
 pub(crate) use chain::{Chain, ChainFuture};
 pub(crate) use cluster::Cluster;
 pub(crate) use compile::{Before, Options, compile};
-pub use explain::{Action, Destination, Explanation, Fault, Rejected, Retries, Shadowed};
+pub use explain::{Action, Destination, Explanation, Fault, Mirrored, Rejected, Retries, Shadowed};
 pub(crate) use explain::{Asked, explain, refused};
 pub(crate) use live::Live;
+pub(crate) use mirrors::Mirroring;
 use origin::{Origin, Owners};
 pub use response_body::{ResponseBody, StreamInfo};
 use route::{Choice, Route};
@@ -140,7 +142,14 @@ pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: 
     };
     // Tables hold fewer than 2^32 routes.
     let place = host.first.saturating_add(place as u32);
-    let choice = plan.route(place).choose(dice).unwrap_or_default();
+    let route = plan.route(place);
+    if route.mirrors.is_some() {
+        // One roll for the split and for mirrors, as in Envoy.
+        let roll = dice.next_u64();
+        let choice = route.choose_by(roll).unwrap_or_default();
+        return Decision::Route(Routed::new(plan, place, choice).rolled(roll));
+    }
+    let choice = route.choose(dice).unwrap_or_default();
     Decision::Route(Routed::new(plan, place, choice))
 }
 

@@ -27,8 +27,6 @@ pub(super) fn virtual_service(written: &api::VirtualService, at: At<'_>, found: 
         let at = http.item(n);
         report!(found, at:
             "delegate" if rule.delegate.is_some();
-            "mirror" if rule.mirror.is_some();
-            "mirrors" if !rule.mirrors.is_empty();
         );
     }
 }

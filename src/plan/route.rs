@@ -8,6 +8,7 @@ use crate::direct_response::DirectResponsePolicy;
 use crate::fault::FaultPolicy;
 use crate::headers::{RequestHeaders, ResponseHeaders};
 use crate::match_request::MatchRequest;
+use crate::mirror::MirrorPolicy;
 use crate::redirect::RedirectPolicy;
 use crate::retries::RetryPolicy;
 use crate::rewrite::RewritePolicy;
@@ -25,6 +26,15 @@ pub(super) struct Route {
     pub(super) choices: Vec<Choice>,
     pub(super) policies: Arc<Policies>,
     pub(super) redirect: Option<Arc<RedirectPolicy>>,
+    pub(super) mirrors: Option<Arc<Mirrors>>,
+}
+
+/// Where copies of a route's requests go.
+#[derive(Clone, Debug)]
+pub(super) struct Mirrors {
+    pub(super) policy: MirrorPolicy,
+    /// The place of the first mirror's destination among the choices; the others follow it.
+    pub(super) first: u32,
 }
 
 /// One destination of a route, or the answer of a route that has none.
@@ -77,6 +87,7 @@ impl Route {
             choices: Vec::new(),
             policies: Arc::new(policies),
             redirect: None,
+            mirrors: None,
         }
     }
 
@@ -89,6 +100,11 @@ impl Route {
         })
     }
 
+    /// The same for a roll that is made already.
+    pub(super) fn choose_by(&self, roll: u64) -> Option<u32> {
+        Some(*self.weights.as_ref()?.pick(roll))
+    }
+
     /// Whether the route has one of the concepts that most routes do without.
     pub(super) fn is_rare(&self) -> bool {
         let policies = &self.policies;
@@ -96,6 +112,7 @@ impl Route {
             || policies.direct_response.is_some()
             || policies.cors.is_some()
             || self.redirect.is_some()
+            || self.mirrors.is_some()
     }
 }
 
@@ -120,5 +137,6 @@ has! {
     RequestHeaders: |it| it.choice()?.request_headers.as_deref();
     ResponseHeaders: |it| it.choice()?.response_headers.as_deref();
     RewritePolicy: |it| it.choice()?.rewrite.as_deref();
+    MirrorPolicy: |it| it.route().mirrors.as_deref().map(|it| &it.policy);
     RedirectPolicy: |it| it.route().redirect.as_deref();
 }

@@ -40,6 +40,8 @@ struct Seldom {
     tried: Vec<u32>,
     /// The endpoint of a host that nothing declares.
     passthrough: Option<Endpoint>,
+    /// The roll that mirrored requests are routed by.
+    roll: Option<u64>,
 }
 
 impl Routed {
@@ -69,6 +71,17 @@ impl Routed {
     pub(super) fn passing_to(mut self, endpoint: Endpoint) -> Self {
         self.seldom.get_or_insert_default().passthrough = Some(endpoint);
         self
+    }
+
+    /// The same, routed by this roll of the dice.
+    pub(super) fn rolled(mut self, roll: u64) -> Self {
+        self.seldom.get_or_insert_default().roll = Some(roll);
+        self
+    }
+
+    /// The roll the request was routed by, where mirrors need it.
+    pub(super) fn roll(&self) -> Option<u64> {
+        self.seldom.as_ref()?.roll
     }
 
     /// The endpoint of a host that nothing declares.

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::clusters::{Clusters, read_destination};
-use super::not_built;
 use super::origin::{Listed, NarrowBlock, Origin};
 use super::policies::{matched_path, read_policies, report_combinations};
 use super::route::{Choice, Policies, Route};
+use super::{mirrors, not_built};
 use crate::api::{self, Resource, Spec};
 use crate::context::MatchedPath;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::headers;
 use crate::host;
 use crate::match_request::MatchRequest;
+use crate::mirror::{self, CompiledMirror};
 use crate::redirect::{self, RedirectPolicy};
 use crate::rewrite::{self, RewritePolicy};
 use crate::route::{self, Weights};
@@ -37,6 +38,7 @@ struct Rule<'r> {
     destinations: Option<Weights<Destination>>,
     policies: Arc<Policies>,
     rewrite: Option<RewritePolicy>,
+    mirrors: Vec<CompiledMirror<Destination>>,
 }
 
 #[derive(Debug)]
@@ -50,10 +52,10 @@ struct Block<'r> {
 }
 
 #[derive(Clone, Debug)]
-struct Destination {
-    host: String,
-    subset: String,
-    port: Option<u16>,
+pub(super) struct Destination {
+    pub(super) host: String,
+    pub(super) subset: String,
+    pub(super) port: Option<u16>,
     headers: Option<api::Headers>,
 }
 
@@ -170,6 +172,7 @@ impl<'r> Rule<'r> {
         if weights.is_none() {
             choices.push(self.choice(None, matched, true));
         }
+        let mirrors = mirrors::on_port(&self.mirrors, port, &mut choices, clusters);
         Route {
             rule: block.rule.clone(),
             name: block.name.clone(),
@@ -177,6 +180,7 @@ impl<'r> Rule<'r> {
             choices,
             policies: self.policies.clone(),
             redirect: self.redirect(block, port),
+            mirrors,
         }
     }
 
@@ -219,6 +223,16 @@ impl<'r> Rule<'r> {
         let before = found.len();
         let blocks = Self::blocks(written, at.field("match"), found);
         let acts = written.redirect.is_some() || written.direct_response.is_some();
+        let resolve = |to: &api::Destination, at: At<'_>, found: &mut Diagnostics| {
+            let (host, port) = read_destination(to, namespace, source, at, found)?;
+            clusters.check(to, &host, at, found);
+            Some(Destination {
+                host,
+                subset: to.subset.clone(),
+                port,
+                headers: None,
+            })
+        };
         let destinations = if written.route.is_empty() {
             if !acts && written.delegate.is_none() {
                 let message = "HTTP route, redirect or direct_response is required";
@@ -228,17 +242,12 @@ impl<'r> Rule<'r> {
         } else {
             let at = at.field("route");
             route::compile(&written.route, at, found, |item, at, found| {
-                let destination = item.destination.as_ref()?;
-                let (host, port) = read_destination(destination, namespace, source, at, found)?;
-                clusters.check(destination, &host, at, found);
-                Some(Destination {
-                    host,
-                    subset: destination.subset.clone(),
-                    port,
-                    headers: item.headers.clone(),
-                })
+                let mut destination = resolve(item.destination.as_ref()?, at, found)?;
+                destination.headers = item.headers.clone();
+                Some(destination)
             })
         };
+        let mirrors = mirror::compile(written, at, found, resolve);
         let policies = read_policies(written, at, found);
         let rewrite = written.rewrite.as_ref();
         let rewrite = rewrite.and_then(|it| rewrite::compile(it, at.field("rewrite"), found));
@@ -261,6 +270,7 @@ impl<'r> Rule<'r> {
             destinations,
             policies: Arc::new(policies),
             rewrite,
+            mirrors,
         })
     }
 

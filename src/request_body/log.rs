@@ -6,10 +6,14 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::copies::{BodyCopy, Copies};
+
 /// What one request's tries share: the frames sent so far, and where more come from.
 pub(super) struct Log<B> {
     pub(super) frames: Vec<Frame<Bytes>>,
     pub(super) source: Pin<Box<B>>,
+    /// Who else gets what comes from there.
+    pub(super) copies: Option<Box<Copies>>,
     pub(super) kept: usize,
     pub(super) limit: usize,
     pub(super) ended: bool,
@@ -21,7 +25,7 @@ pub(super) struct Log<B> {
     pub(super) waiting: Option<Waker>,
 }
 
-fn copy(frame: &Frame<Bytes>) -> Frame<Bytes> {
+pub(super) fn copy(frame: &Frame<Bytes>) -> Frame<Bytes> {
     match (frame.data_ref(), frame.trailers_ref()) {
         (Some(data), _) => Frame::data(data.clone()),
         (None, Some(trailers)) => Frame::trailers(trailers.clone()),
@@ -41,6 +45,22 @@ impl<B> Log<B> {
 }
 
 impl<B: Body<Data = Bytes>> Log<B> {
+    /// A copy of all of it, unless its beginning is gone.
+    pub(super) fn copy(&mut self, limit: usize) -> BodyCopy {
+        if self.overflown {
+            return BodyCopy::lost();
+        }
+        let left = self.source.size_hint().exact();
+        let copies = self
+            .copies
+            .get_or_insert_with(|| Box::new(Copies::new(left)));
+        let copy = copies.add(limit, self.frames.iter());
+        if self.ended || self.source.is_end_stream() {
+            copies.see::<B::Error>(None, true);
+        }
+        copy
+    }
+
     /// What is still to come for a reader at frame `at`.
     pub(super) fn size_hint(&self, at: usize) -> SizeHint {
         let kept = self.frames.iter().skip(at).filter_map(Frame::data_ref);
@@ -69,7 +89,11 @@ impl<B: Body<Data = Bytes>> Log<B> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let frame = match self.source.as_mut().poll_frame(cx) {
+        let frame = self.source.as_mut().poll_frame(cx);
+        if let (Some(copies), Poll::Ready(frame)) = (&mut self.copies, &frame) {
+            copies.see(frame.as_ref(), self.source.is_end_stream());
+        }
+        let frame = match frame {
             Poll::Pending => {
                 self.waiting = Some(cx.waker().clone());
                 return Poll::Pending;

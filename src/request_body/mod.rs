@@ -5,13 +5,13 @@
 //! asks for more it is the caller's own body and nothing is copied or counted.
 //! [`RequestBody::track`] makes it tell when the request has gone out whole,
 //! which is when Envoy's timers start. [`RequestBody::arm`] keeps what is sent,
-//! up to a limit, so that a later try can send it again.
+//! up to a limit, so that a later try can send it again. [`RequestBody::copy`]
+//! makes a second body of the same frames, for a mirror.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Request;
@@ -20,8 +20,15 @@ use pin_project::pin_project;
 
 use crate::select::Own;
 
+mod copies;
+mod end;
 mod log;
 
+use copies::Copies;
+pub(crate) use copies::CopyWatch;
+pub use copies::{BodyCopy, CopyLost};
+pub use end::RequestEnd;
+use end::{EndState, EndTeller};
 use log::Log;
 
 /// A request's body, with a note that travels beside it.
@@ -37,6 +44,11 @@ pub struct RequestBody<B, N = ()> {
 enum Content<B> {
     Empty,
     Direct(#[pin] B),
+    /// What is read goes to copies too.
+    Copied {
+        source: Pin<Box<B>>,
+        copies: Box<Copies>,
+    },
     Replay {
         log: Arc<Mutex<Log<B>>>,
         reader: u64,
@@ -99,7 +111,7 @@ impl<B, N> RequestBody<B, N> {
                 let log = log.lock().unwrap_or_else(PoisonError::into_inner);
                 log.reader != *reader
             }
-            Content::Empty | Content::Direct(_) => false,
+            Content::Empty | Content::Direct(_) | Content::Copied { .. } => false,
         }
     }
 
@@ -122,14 +134,14 @@ where
     /// From now on the body tells when it has gone out whole.
     pub fn track(&mut self) -> RequestEnd {
         if self.is_end_stream() {
-            return RequestEnd(None);
+            return RequestEnd::past();
         }
         let last = !matches!(self.content, Content::Replay { .. });
         let teller = self.end.get_or_insert_with(|| EndTeller {
             state: Arc::default(),
             last,
         });
-        RequestEnd(Some(teller.state.clone()))
+        teller.end()
     }
 
     /// From now on what is sent is kept, up to `limit` bytes; [`Replay::again`] sends it again.
@@ -149,7 +161,9 @@ where
                 Some(log)
             }
             Content::Direct(body) if body.is_end_stream() => None,
-            Content::Direct(body) => Some(self.begin_log(Box::pin(body), limit)),
+            Content::Direct(body) => Some(self.begin_log(Box::pin(body), None, limit)),
+            Content::Copied { source, .. } if source.is_end_stream() => None,
+            Content::Copied { source, copies } => Some(self.begin_log(source, Some(copies), limit)),
         };
         Replay {
             log,
@@ -158,10 +172,51 @@ where
         }
     }
 
-    fn begin_log(&mut self, source: Pin<Box<B>>, limit: usize) -> Arc<Mutex<Log<B>>> {
+    /// From now on what is read of this body, from its beginning, is read of the copy too.
+    ///
+    /// The copy is lost when more than `limit` bytes wait to be read from it, and when this body
+    /// fails or is dropped before its end; this body is never held up.
+    pub fn copy(&mut self, limit: usize) -> BodyCopy {
+        match std::mem::replace(&mut self.content, Content::Empty) {
+            Content::Empty => BodyCopy::empty(),
+            Content::Direct(body) if body.is_end_stream() => BodyCopy::empty(),
+            Content::Direct(body) => {
+                let copies = Box::new(Copies::new(body.size_hint().exact()));
+                self.copy_source(Box::pin(body), copies, limit)
+            }
+            Content::Copied { source, copies } => self.copy_source(source, copies, limit),
+            Content::Replay { log, reader, at } => {
+                let kept = log
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .copy(limit);
+                self.content = Content::Replay { log, reader, at };
+                kept
+            }
+        }
+    }
+
+    fn copy_source(
+        &mut self,
+        source: Pin<Box<B>>,
+        mut copies: Box<Copies>,
+        limit: usize,
+    ) -> BodyCopy {
+        let copy = copies.add(limit, std::iter::empty());
+        self.content = Content::Copied { source, copies };
+        copy
+    }
+
+    fn begin_log(
+        &mut self,
+        source: Pin<Box<B>>,
+        copies: Option<Box<Copies>>,
+        limit: usize,
+    ) -> Arc<Mutex<Log<B>>> {
         let log = Arc::new(Mutex::new(Log {
             frames: Vec::new(),
             source,
+            copies,
             kept: 0,
             limit,
             ended: false,
@@ -229,76 +284,6 @@ impl<B, N> Replay<B, N> {
     }
 }
 
-/// Tells when a request has gone out whole.
-#[derive(Clone, Debug)]
-pub struct RequestEnd(Option<Arc<EndState>>);
-
-#[derive(Debug, Default)]
-struct EndState {
-    ended: AtomicBool,
-    waiting: Mutex<Option<Waker>>,
-}
-
-/// A body's side of a [`RequestEnd`].
-struct EndTeller {
-    state: Arc<EndState>,
-    /// Whether no other try can follow.
-    last: bool,
-}
-
-impl Drop for EndTeller {
-    /// A body nobody will read on has ended: who sends a known length may stop short of the end.
-    fn drop(&mut self) {
-        if self.last {
-            self.state.come();
-        }
-    }
-}
-
-impl RequestEnd {
-    /// Whether the body has ended already; a body with nothing to send has.
-    #[must_use]
-    pub fn is_past(&self) -> bool {
-        let Some(state) = &self.0 else {
-            return true;
-        };
-        state.ended.load(Ordering::Acquire)
-    }
-
-    /// Ready once the body has ended; until then `cx` is woken when it does.
-    pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        let Some(state) = &self.0 else {
-            return Poll::Ready(());
-        };
-        if self.is_past() {
-            return Poll::Ready(());
-        }
-        *state.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
-        // It may have ended between the look and the note.
-        match state.ended.load(Ordering::Acquire) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    }
-}
-
-impl EndState {
-    fn come(&self) {
-        if self.ended.load(Ordering::Acquire) {
-            return;
-        }
-        self.ended.store(true, Ordering::Release);
-        let waiting = self
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
-    }
-}
-
 impl<B, N> Body for RequestBody<B, N>
 where
     B: Body<Data = Bytes>,
@@ -318,6 +303,12 @@ where
                 let frame = ready!(body.as_mut().poll_frame(cx));
                 (frame, this.end.is_some() && body.is_end_stream())
             }
+            ContentProjected::Copied { source, copies } => {
+                let frame = ready!(source.as_mut().poll_frame(cx));
+                let last = source.is_end_stream();
+                copies.see(frame.as_ref(), last);
+                (frame, last)
+            }
             ContentProjected::Replay { log, reader, at } => {
                 let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
                 let frame = ready!(log.poll_frame(*reader, at, cx));
@@ -336,6 +327,7 @@ where
         match &self.content {
             Content::Empty => true,
             Content::Direct(body) => body.is_end_stream(),
+            Content::Copied { source, .. } => source.is_end_stream(),
             Content::Replay { .. } => false,
         }
     }
@@ -344,6 +336,7 @@ where
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Direct(body) => body.size_hint(),
+            Content::Copied { source, .. } => source.size_hint(),
             Content::Replay { log, at, .. } => log
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

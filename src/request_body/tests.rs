@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 
-use super::RequestBody;
+use super::{CopyLost, RequestBody};
 
 fn streamed(
     pieces: &'static [&'static str],
@@ -91,4 +92,91 @@ async fn the_end_of_a_body_wakes_who_waits_for_it() {
             .poll(&context),
         Poll::Ready(())
     );
+}
+
+#[tokio::test]
+async fn a_copy_says_the_same_whether_the_body_is_sent_once_or_again() {
+    for (copy_first, armed) in [(true, false), (true, true), (false, true)] {
+        let mut body = streamed(&["one ", "", "two ", "three"]);
+        let (replay, copy);
+        if copy_first {
+            copy = body.copy(100);
+            replay = armed.then(|| body.arm(100));
+        } else {
+            replay = Some(body.arm(100));
+            copy = body.copy(100);
+        }
+        let mut body = Box::pin(body);
+        let _ = body.frame().await;
+        match replay {
+            // The first try stops in the middle, and the next begins anew.
+            Some(replay) => {
+                drop(body);
+                assert_eq!(read(replay.again().expect("kept")).await, "one two three");
+            }
+            None => assert_eq!(read(body).await, "two three"),
+        }
+        let copied = copy.collect().await.expect("whole").to_bytes();
+        assert_eq!(copied, "one two three", "{copy_first} {armed}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_made_of_a_later_try_is_whole() {
+    let mut body = streamed(&["one ", "two"]);
+    let replay = body.arm(100);
+    assert_eq!(read(body).await, "one two");
+    let mut again = replay.again().expect("kept");
+    let copy = again.copy(100);
+    assert_eq!(copy.collect().await.expect("whole").to_bytes(), "one two");
+    assert_eq!(read(again).await, "one two");
+}
+
+#[tokio::test]
+async fn exactly_the_limit_waits_for_a_copys_reader_and_no_more() {
+    for (limit, want) in [(8, Ok("12345678")), (7, Err(CopyLost::TooSlow))] {
+        let mut body = streamed(&["1234", "5678"]);
+        let copy = body.copy(limit);
+        assert_eq!(read(body).await, "12345678", "the body is never harmed");
+        let copied = copy.collect().await.map(|it| it.to_bytes());
+        assert_eq!(copied, want.map(Bytes::from));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_may_be_longer_than_its_limit_where_it_is_read() {
+    let mut body = streamed(&["1234", "5678", "9"]);
+    let mut copy = body.copy(4);
+    let mut body = Box::pin(body);
+    let mut copied = String::new();
+    while body.frame().await.is_some() {
+        if let Some(Ok(frame)) = copy.frame().now_or_never().flatten() {
+            copied += std::str::from_utf8(frame.data_ref().expect("data")).expect("text");
+        }
+    }
+    assert_eq!(copied, "123456789");
+    assert!(copy.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn a_copy_ends_with_its_body_and_whoever_drops_it_harms_nobody() {
+    let mut body = RequestBody::new(Full::new(Bytes::from("hello")), ());
+    let (copy, dropped) = (body.copy(100), body.copy(100));
+    assert_eq!(copy.size_hint().exact(), Some(5));
+    drop(dropped);
+    // Who knows the length stops at the last frame.
+    let mut body = Box::pin(body);
+    let _ = body.frame().await;
+    drop(body);
+    assert_eq!(copy.collect().await.expect("whole").to_bytes(), "hello");
+
+    let mut body = streamed(&["1", "2"]);
+    let copy = body.copy(100);
+    let mut body = Box::pin(body);
+    let _ = body.frame().await;
+    drop(body);
+    assert_eq!(copy.collect().await.map(|_| ()), Err(CopyLost::Abandoned));
+
+    let mut body = RequestBody::new(Empty::<Bytes>::new(), ());
+    assert!(body.copy(0).is_end_stream());
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -42,8 +43,10 @@ impl<S> Inward<S> {
 
 impl<S, B> Transport for Inward<S>
 where
-    S: Service<Request<Body>, Response = Response<B>> + Clone,
-    S::Error: ClassifyFailure + Into<BoxError>,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: ClassifyFailure + Into<BoxError> + Send,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type ResponseBody = B;
     type Error = S::Error;

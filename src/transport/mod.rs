@@ -13,8 +13,9 @@ mod per_endpoint;
 use std::future::Future;
 
 use ::http::{Request, Response};
+use bytes::Bytes;
 
-use crate::body::Body;
+use crate::body::{Body, BoxError};
 use crate::endpoint::Endpoint;
 use crate::failure::ClassifyFailure;
 
@@ -30,13 +31,15 @@ pub use per_endpoint::{PerEndpoint, PerEndpointFuture};
 /// The request carries a `Host` header; its URI may name a host too, which is not where the
 /// request goes. The transport decides how the endpoint's address becomes a connection.
 /// Dropping the future cancels the request.
-pub trait Transport {
+///
+/// Everything of it is `Send`: copies of mirrored requests are sent by tasks of their own.
+pub trait Transport: Send + 'static {
     /// The body of a response.
-    type ResponseBody;
+    type ResponseBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
     /// What may go wrong; it says itself whether it is a failed connection, a reset, ….
-    type Error: ClassifyFailure + Into<crate::body::BoxError>;
+    type Error: ClassifyFailure + Into<BoxError>;
     /// The response to come.
-    type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>>;
+    type Future: Future<Output = Result<Response<Self::ResponseBody>, Self::Error>> + Send + 'static;
 
     /// Whether it can keep what an `https` URI asks for; where not, such requests are refused.
     fn is_secure(&self) -> bool {

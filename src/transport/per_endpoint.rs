@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http::{Request, Response, Uri};
 use pin_project::pin_project;
 use tower::util::Oneshot;
@@ -49,9 +50,11 @@ impl<F> fmt::Debug for PerEndpoint<F> {
 
 impl<F, S, B> Transport for PerEndpoint<F>
 where
-    F: Fn(&Endpoint) -> S,
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: ClassifyFailure + Into<BoxError>,
+    F: Fn(&Endpoint) -> S + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+    S::Error: ClassifyFailure + Into<BoxError> + Send,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type ResponseBody = B;
     type Error = S::Error;

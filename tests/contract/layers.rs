@@ -11,6 +11,7 @@ use tower_mesh::fault::{Abort, FaultLayer, FaultPolicy};
 use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
+use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
 use tower_mesh::percent::Percent;
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
 use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
@@ -163,6 +164,86 @@ async fn faults() {
     let case = answers("delay and abort", 418, 0);
     let (polls, read) = case.holds(|mock| both.layer(mock)).await;
     assert!(polls > 2 && read == TEXT, "{polls} {read}");
+}
+
+/// The request goes on as if there was no mirror; and whatever becomes of it, nothing of a copy is
+/// left once its task has run.
+#[tokio::test(start_paused = true)]
+async fn mirrors() {
+    let always = || MirrorPolicy::new(Percent::from_whole(100));
+    let hangs = Does {
+        hangs: true,
+        ..Does::default()
+    };
+    let fails = Does {
+        failures: usize::MAX,
+        errors: true,
+        hangs: false,
+    };
+    for (does, in_flight) in [
+        (Does::default(), 1024),
+        (fails, 1024),
+        (hangs, 3),
+        (hangs, 0),
+    ] {
+        let shadow = Mock::new(does);
+        shadow.begin();
+        let layer = MirrorLayer::new(always(), shadow.clone()).max_in_flight(in_flight);
+        let counts = layer.counts().clone();
+        let case = passes("mirrored");
+        let took = case.holds(|mock| layer.layer(mock)).await;
+        assert_eq!(took, (ANSWERED, READ));
+        let failing = doing(
+            answers("failing", 503, 1),
+            Does {
+                failures: 1,
+                ..Does::default()
+            },
+        );
+        assert_eq!(
+            failing.holds(|mock| layer.layer(mock)).await,
+            (ANSWERED, READ)
+        );
+        drop(layer);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let hanging = usize::from(does.hangs) * in_flight;
+        assert_eq!(counts.in_flight(), hanging, "{does:?}");
+        assert_eq!(shadow.live.count(), hanging, "{does:?}");
+        assert_eq!(counts.sent() == 0, in_flight == 0);
+    }
+    // Around retries and inside of them: each try inside is a request of its own.
+    for (outside, copies) in [(true, 1), (false, 2)] {
+        let shadow = Mock::default();
+        let retry = RetryLayer::new(RetryPolicy::new(2, RetryOn::parse("5xx").unwrap()));
+        let retry = retry.rng(Rng::seeded(1));
+        let layer = MirrorLayer::new(always(), shadow.clone());
+        let counts = layer.counts().clone();
+        let mock = Mock::new(Does {
+            failures: 1,
+            ..Does::default()
+        });
+        mock.begin();
+        let request = post(mock.upload());
+        let status = match outside {
+            true => {
+                layer
+                    .layer(retry.layer(mock.clone()))
+                    .oneshot(request)
+                    .await
+            }
+            false => {
+                retry
+                    .layer(layer.layer(mock.clone()))
+                    .oneshot(request)
+                    .await
+            }
+        };
+        assert_eq!(status.unwrap().status(), 200);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let ended = (counts.sent(), counts.answered(), counts.bodies_lost());
+        assert_eq!(ended, (copies, copies, 0));
+        assert_eq!((counts.in_flight(), shadow.live.count()), (0, 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]

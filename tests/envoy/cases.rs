@@ -6,7 +6,8 @@
 //! - `client`: `namespace`, `labels`, `port` and `registry_only` of the client.
 //! - `host`: the Host of requests that do not say their own.
 //! - `requests`: a list. `send` is method and target, `host` the Host header (`null` for
-//!   none), `headers` a list of pairs, `body` text, `chunked` how it is sent. `expect` is
+//!   none), `headers` a list of pairs, `body` text, `chunked` how it is sent, `shadows` how many copies
+//!   of it mirrors get. `expect` is
 //!   what Envoy must do, so that no case says less than its author thinks; `status`,
 //!   `route`, `cluster`, `flags` and `details` are short for their fields, any other name
 //!   is a field itself, and `null` means that it must be absent. `except` allows fields to
@@ -184,7 +185,7 @@ fn client(file: &str, spec: &Value) -> Client {
 
 fn entry(file: &str, spec: &Value, host: Option<&str>) -> Entry {
     let known = [
-        "send", "host", "headers", "body", "chunked", "expect", "except", "why",
+        "send", "host", "headers", "body", "chunked", "shadows", "expect", "except", "why",
     ];
     only(file, spec, &known);
     let send = spec["send"].as_str().expect("method and target to send");
@@ -212,6 +213,7 @@ fn entry(file: &str, spec: &Value, host: Option<&str>) -> Entry {
             headers: headers.map(pair).collect(),
             body: spec["body"].as_str().map(str::to_owned),
             chunked: spec["chunked"] == true,
+            shadows: spec["shadows"].as_u64().map_or(0, |it| it as usize),
         },
         expect: texts("expect").collect(),
         except: except.collect(),

@@ -94,7 +94,11 @@ fn gaps<'f>(
     mut fields: BTreeSet<&'f String>,
 ) -> (Vec<Difference>, BTreeSet<&'f String>) {
     let mut found = Vec::new();
-    for (kind, what) in [("log.", "log"), ("upstream[", "upstream")] {
+    for (kind, what) in [
+        ("log.", "log"),
+        ("upstream[", "upstream"),
+        ("shadow[", "shadow"),
+    ] {
         let has = |side: &Observation| side.keys().any(|field| field.starts_with(kind));
         if has(envoy) != has(ours) {
             fields.retain(|field| !field.starts_with(kind));
@@ -128,10 +132,11 @@ pub(crate) fn tally<'d>(all: impl Iterator<Item = &'d Difference>) -> String {
 
 fn masked(field: &str, value: &str, choice: bool) -> String {
     let family: String = field.chars().filter(|it| !it.is_ascii_digit()).collect();
-    let family = if field.starts_with("upstream[") {
-        &family
-    } else {
-        field
+    let family = match family.strip_prefix("shadow[") {
+        // A copy is masked as what it is a copy of.
+        Some(rest) => &format!("upstream[{rest}"),
+        None if field.starts_with("upstream[") => &family,
+        None => field,
     };
     let mask = MASKS.iter().find(|(masked, ..)| *masked == family);
     match mask.map(|(_, shape, _)| shape) {

@@ -14,6 +14,8 @@ use super::wire::{self, Answer, Connection};
 
 /// How long the access log is waited for; both sides write within milliseconds.
 const LOG_PATIENCE: Duration = Duration::from_secs(3);
+/// How long copies of requests are waited for.
+const SHADOW_PATIENCE: Duration = Duration::from_secs(3);
 /// After so many requests in a row without an answer the rest is not sent.
 const MAX_SILENT: u32 = 5;
 /// What the marker in `user-agent` begins with.
@@ -30,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) body: Option<String>,
     /// Sends the body in one chunk instead of with its length.
     pub(crate) chunked: bool,
+    /// How many copies of it endpoints are to get: they may come after the answer.
+    pub(crate) shadows: usize,
 }
 
 impl Request {
@@ -99,6 +103,12 @@ pub(crate) fn exchange(side: &mut Sidecar, requests: &[Request]) -> Vec<Observat
     }
     drop(connection);
     let log = read_log(side, &answers);
+    for ((_, marker), request) in answers.iter().zip(requests) {
+        process::poll(SHADOW_PATIENCE, || {
+            let copies = upstream::count(marker, is_shadow);
+            (copies >= request.shadows).then_some(())
+        });
+    }
     let observe = |(answer, marker): (Result<Answer, String>, String)| {
         let received = upstream::take(&marker);
         observation(&marker, answer, &received, log.get(&marker))
@@ -145,8 +155,14 @@ fn observation(
             fields.insert("status".to_owned(), error);
         }
     }
-    for (number, request) in received.iter().enumerate() {
-        let prefix = format!("upstream[{number}]");
+    let (mut shadows, requests): (Vec<_>, Vec<_>) = received.iter().partition(|it| is_shadow(it));
+    // Which of several copies arrives first is chance.
+    shadows.sort_by_key(|it| it.endpoint);
+    let requests = requests.into_iter().enumerate();
+    let requests = requests.map(|(number, it)| (format!("upstream[{number}]"), it));
+    let shadows = shadows.into_iter().enumerate();
+    let shadows = shadows.map(|(number, it)| (format!("shadow[{number}]"), it));
+    for (prefix, request) in requests.chain(shadows) {
         let mut add = |name: &str, value: &str| {
             fields.insert(format!("{prefix}.{name}"), value.to_owned());
         };
@@ -175,6 +191,12 @@ fn observation(
     fields
 }
 
+/// Whether a request is a copy: proxies say so, and take off what a client says itself.
+fn is_shadow(received: &Received) -> bool {
+    let mut names = received.headers.iter().map(|(name, _)| name);
+    names.any(|name| name == "x-envoy-internal")
+}
+
 /// Headers by name; several lines of one name stay apart and in order.
 fn headers(fields: &mut Observation, prefix: &str, headers: &[(String, String)]) {
     for (name, value) in headers {
@@ -199,6 +221,7 @@ mod tests {
             headers: vec![("X-A".to_owned(), " 1".to_owned())],
             body: Some("hi".to_owned()),
             chunked: false,
+            shadows: 0,
         };
         assert_eq!(
             request.text("comparison/e1"),

@@ -299,6 +299,7 @@ fn request(dice: &mut Dice, rules: &[Value], host: &str) -> Request {
         headers,
         body: None,
         chunked: false,
+        shadows: 0,
     }
 }
 

@@ -78,6 +78,7 @@ cases![
     layers,
     local_replies,
     methods,
+    mirror,
     order,
     other_port,
     ownership,

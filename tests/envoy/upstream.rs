@@ -76,6 +76,17 @@ pub(crate) fn take(marker: &str) -> Vec<Received> {
     received.remove(marker).unwrap_or_default()
 }
 
+/// How many of the requests that arrived with a marker so far are of a kind.
+pub(crate) fn count(marker: &str, is: impl Fn(&Received) -> bool) -> usize {
+    let received = RECEIVED.lock().expect("no endpoint panicked");
+    let arrived = received.get(marker).map(Vec::as_slice);
+    arrived
+        .unwrap_or_default()
+        .iter()
+        .filter(|it| is(it))
+        .count()
+}
+
 fn accept(name: &'static str, listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
         std::thread::spawn(move || serve(name, stream));

@@ -291,3 +291,47 @@ spec:
         want(Value::Null, 404, "not_found")
     );
 }
+
+#[test]
+fn mirrors_are_told_with_their_shares() {
+    let rules = "
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: it}
+spec:
+  hosts: [a.com]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  endpoints: [{address: 10.0.0.1}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: it}
+spec:
+  hosts: [a.com]
+  http:
+  - route: [{destination: {host: a.com}}]
+    mirrors:
+    - {destination: {host: a.com}, percentage: {value: 0.5}}
+    - {destination: {host: a.com, subset: v3}}
+    - {destination: {host: a.com}, percentage: {value: 0}}
+";
+    let (mesh, _) = Mesh::builder().yaml(rules).build().unwrap();
+    let (request, ()) = Request::get("http://a.com/").body(()).unwrap().into_parts();
+    let told = mesh.explain(&request);
+    let refusal = "503 NC: the destination does not exist";
+    assert_eq!(
+        serde_json::to_value(&told).unwrap()["mirrors"],
+        json!([
+            {"host": "a.com", "subset": null, "port": 80, "percentage": 0.5},
+            {"host": "a.com", "subset": "v3", "port": 80, "percentage": 100.0, "refusal": refusal},
+        ])
+    );
+    let text = told.to_string();
+    for line in [
+        "├─ mirrors    0.5 % are copied to a.com:80  (1 endpoint)",
+        "│             100 % are copied to a.com:80 subset v3  (503 NC: the destination does not exist)",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}

@@ -46,8 +46,8 @@ spec:
   http:
   - match: [{uri: {regex: '('}}]
     route: [{destination: {host: a.com}, weight: -1}]
-  - mirror: {host: a.com}
-    route: [{destination: {host: a.com}}]
+  tcp:
+  - route: [{destination: {host: a.com}}]
 ";
     let found = mesh
         .apply(&Resources::from_yaml("bad.yaml", bad))
@@ -62,7 +62,7 @@ spec:
         [
             "bad.yaml:7:27 invalid-value spec.http[0].match[0].uri.regex",
             "bad.yaml:8:50 invalid-value spec.http[0].route[0].weight",
-            "bad.yaml:9:5 not-built spec.http[1].mirror",
+            "bad.yaml:9:3 not-built spec.tcp",
         ]
     );
     assert_eq!(who(&mesh, "http://a.com/", &[]).await, "10.0.0.1:80");
@@ -70,8 +70,8 @@ spec:
 
 #[tokio::test]
 async fn what_is_not_built_is_a_warning_when_read_leniently() {
-    let spec = "  hosts: [a.com]\n  http:\n  - mirror: {host: a.com}\n    surprise: 1\n    \
-                route: [{destination: {host: a.com}}]";
+    let spec = "  hosts: [a.com]\n  tcp: [{route: [{destination: {host: a.com}}]}]\n  http:\n  \
+                - surprise: 1\n    route: [{destination: {host: a.com}}]";
     let yaml = service("a.com", 80, &[1]) + &virtual_service("it", spec);
     assert!(Mesh::builder().yaml(&yaml).build().is_err());
     let (mesh, report) = Mesh::builder().lenient(true).yaml(&yaml).build().unwrap();

@@ -8,6 +8,7 @@ mod dns;
 mod endpoints;
 mod gateway_hosts;
 mod mesh_hosts;
+mod mirror;
 mod ownership;
 mod replies;
 mod sockets;

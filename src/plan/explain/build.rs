@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 
 use super::super::route::{Choice, Route};
 use super::super::{Decision, Plan, PlanRef, Routed, decide};
-use super::{Action, Destination, Explanation, Fault, Retries, owner, reject};
+use super::{Action, Destination, Explanation, Fault, Mirrored, Retries, owner, reject};
 use crate::body::Body;
 use crate::context::ResponseFlags;
 use crate::cors_policy::CorsDecision;
@@ -108,6 +108,7 @@ fn blank(request: String, port: u16) -> Explanation {
         timeout: None,
         retries: None,
         fault: None,
+        mirrors: Vec::new(),
         cors: None,
         rejected: Vec::new(),
         policy: BTreeMap::new(),
@@ -173,6 +174,7 @@ impl Explanation {
         self.action = Action::Forward;
         self.destinations = destinations(&routed.plan, route, asked);
         self.policy = settings(&routed.plan, route);
+        self.mirrors = mirrors(&routed.plan, route, asked);
         self.path = route
             .choices
             .first()
@@ -237,7 +239,11 @@ fn destinations(plan: &Plan, route: &Route, asked: Asked<'_>) -> Vec<Destination
 /// The settings of all destinations and where each is written; of several places, all.
 fn settings(plan: &Plan, route: &Route) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> = BTreeMap::new();
-    let clusters = route.choices.iter().filter_map(|it| it.cluster);
+    // Mirrors follow the destinations.
+    let mirrors = route.mirrors.as_ref();
+    let count = mirrors.map_or(route.choices.len(), |it| it.first as usize);
+    let choices = route.choices.iter().take(count);
+    let clusters = choices.filter_map(|it| it.cluster);
     let clusters = clusters.filter_map(|it| plan.clusters.get(it as usize));
     for (field, origin) in clusters.flat_map(|it| it.origins()) {
         let origin = origin.to_string();
@@ -249,6 +255,22 @@ fn settings(plan: &Plan, route: &Route) -> BTreeMap<String, String> {
         }
     }
     settings
+}
+
+fn mirrors(plan: &Plan, route: &Route, asked: Asked<'_>) -> Vec<Mirrored> {
+    let Some(mirrors) = &route.mirrors else {
+        return Vec::new();
+    };
+    let choices = route.choices.iter().skip(mirrors.first as usize);
+    let told = choices.zip(mirrors.policy.shares());
+    let told = told.filter_map(|(choice, share)| {
+        let destination = destination(plan, choice, 0, asked)?;
+        Some(Mirrored {
+            destination,
+            share: *share,
+        })
+    });
+    told.collect()
 }
 
 fn destination(plan: &Plan, choice: &Choice, weight: u32, asked: Asked<'_>) -> Option<Destination> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Destination, Explanation, Fault, Rejected, Retries};
+use super::{Destination, Explanation, Fault, Mirrored, Rejected, Retries};
 use crate::duration;
 use crate::fault::Abort;
 use crate::percent::Percent;
@@ -25,7 +25,7 @@ impl Serialize for Explanation {
         map.serialize_entry("timeout", &self.timeout.map(duration::format))?;
         map.serialize_entry("retries", &self.retries)?;
         map.serialize_entry("fault", &self.fault)?;
-        map.serialize_entry::<_, [(); 0]>("mirrors", &[])?;
+        map.serialize_entry("mirrors", &self.mirrors)?;
         map.serialize_entry("rejected", &self.rejected)?;
         map.serialize_entry("policy", &self.policy)?;
         map.end()
@@ -41,6 +41,21 @@ impl Serialize for Destination {
         map.serialize_entry("weight", &self.weight)?;
         // Only where there is something to say: a destination in order has four keys.
         if let Some(refusal) = &self.refusal {
+            map.serialize_entry("refusal", refusal)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Mirrored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let to = &self.destination;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("host", &to.host)?;
+        map.serialize_entry("subset", &to.subset)?;
+        map.serialize_entry("port", &to.port)?;
+        map.serialize_entry("percentage", &self.share.as_percentage())?;
+        if let Some(refusal) = &to.refusal {
             map.serialize_entry("refusal", refusal)?;
         }
         map.end()

@@ -73,6 +73,8 @@ pub struct Explanation {
     pub retries: Option<Retries>,
     /// Faults injected before anything else.
     pub fault: Option<Fault>,
+    /// Where copies of the request go, and which share of requests is copied.
+    pub mirrors: Vec<Mirrored>,
     /// What CORS does with the request; nothing where the rule has no `corsPolicy`.
     pub cors: Option<String>,
     /// The match blocks that come before the one taken, with the condition each fails.
@@ -112,6 +114,16 @@ impl Action {
             Self::Passthrough => "passthrough",
         }
     }
+}
+
+/// A destination that gets copies of requests.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Mirrored {
+    /// Where they go; its weight is 0, for it takes no request away from another.
+    pub destination: Destination,
+    /// The share of requests that are copied.
+    pub share: Percent,
 }
 
 /// One of the destinations a request may go to.

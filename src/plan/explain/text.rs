@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Destination, Explanation, Fault, Rejected, Retries};
+use super::{Action, Destination, Explanation, Fault, Mirrored, Rejected, Retries};
 use crate::duration;
 
 /// The most of a body that is shown.
@@ -51,6 +51,7 @@ impl Explanation {
         branches.push(("authority", one(authority)));
         branches.push(("timeout", one(self.time())));
         branches.push(("retries", one(self.tries())));
+        branches.push(("mirrors", self.mirrors.iter().map(mirrored).collect()));
         let policies = self.policy.iter();
         let policies = policies.map(|(field, from)| format!("{field}: {from}"));
         branches.push(("policy", policies.collect()));
@@ -187,10 +188,19 @@ fn tries(it: &Retries) -> String {
     }
 }
 
+fn mirrored(it: &Mirrored) -> String {
+    let share = it.share.as_percentage();
+    format!("{share} % are copied to {}", place_of(&it.destination))
+}
+
 fn destination(it: &Destination, total: u64) -> String {
     let share = 100.0 * f64::from(it.weight) / total.max(1) as f64;
     let share = (share * 100.0).round() / 100.0;
-    let mut text = format!("{share:>3} % to {}:{}", it.host, it.port);
+    format!("{share:>3} % to {}", place_of(it))
+}
+
+fn place_of(it: &Destination) -> String {
+    let mut text = format!("{}:{}", it.host, it.port);
     if let Some(subset) = &it.subset {
         text += &format!(" subset {subset}");
     }

@@ -82,7 +82,42 @@ fn destinations(
     if let Some(authority) = authority {
         forwarding["host_rewrite_literal"] = json!(authority);
     }
+    let mirrors = mirrors(resource, rule, client)?;
+    if !mirrors.is_empty() {
+        forwarding["request_mirror_policies"] = json!(mirrors);
+    }
     Ok(forward(forwarding, rule.retries.as_ref(), rule.timeout))
+}
+
+/// Mirrors: `mirror` with its percentage (the deprecated one where it has no other), then
+/// `mirrors`; without a percentage every request is copied, and with 0 none is. The host of a
+/// copy stays as it is.
+fn mirrors(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Vec<Value>> {
+    let mut mirrors = Vec::new();
+    let mut add = |to: &Destination, percentage: f64| {
+        // Percentage: millionths, cut.
+        let numerator = (percentage * 10_000.0) as u32;
+        if percentage > 0.0 {
+            mirrors.push(json!({
+                "cluster": cluster(resource, to, client),
+                "runtime_fraction": {"default_value": {"numerator": numerator, "denominator": "MILLION"}},
+                "trace_sampled": false,
+                "disable_shadow_host_suffix_append": true,
+            }));
+        }
+    };
+    if let Some(to) = &rule.mirror {
+        let deprecated = rule.mirror_percent.map(f64::from);
+        let percentage = rule.mirror_percentage.as_ref().map(|it| it.value);
+        add(to, percentage.or(deprecated).unwrap_or(100.0));
+    }
+    for mirror in &rule.mirrors {
+        let Some(to) = &mirror.destination else {
+            return Err(format!("{}: a mirror without a destination", resource.id()));
+        };
+        add(to, mirror.percentage.as_ref().map_or(100.0, |it| it.value));
+    }
+    Ok(mirrors)
 }
 
 /// Rewrite of the path: a regular expression is preferred to `uri`, and `uri` takes the place

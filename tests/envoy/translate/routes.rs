@@ -76,6 +76,10 @@ fn check(resource: &Resource, rule: &HttpRoute) -> Result<()> {
     rest.timeout = None;
     rest.fault = None;
     rest.cors_policy = None;
+    rest.mirror = None;
+    rest.mirrors.clear();
+    rest.mirror_percentage = None;
+    rest.mirror_percent = None;
     if let Some(retries) = &rest.retries
         && retries.retry_remote_localities.is_none()
         && retries.retry_ignore_previous_hosts.is_none()

@@ -79,3 +79,29 @@ fn a_timeout_also_caps_what_grpc_clients_ask_for() {
     assert_eq!(forward["route"]["timeout"], "1.5s");
     assert_eq!(forward["route"]["max_grpc_timeout"], "1.5s");
 }
+
+#[test]
+fn mirrors_are_counted_in_millionths_and_zero_is_none() {
+    for (written, numerators) in [
+        ("mirror: {host: b.test}", &[1_000_000][..]),
+        (
+            "mirror: {host: b.test}, mirrorPercentage: {value: 0.5}, mirrorPercent: 7",
+            &[5000],
+        ),
+        ("mirror: {host: b.test}, mirrorPercent: 7", &[70_000]),
+        ("mirror: {host: b.test}, mirrorPercentage: {value: 0}", &[]),
+        (
+            "mirrors: [{destination: {host: b.test}, percentage: {value: 20}}, {destination: {host: b.test}}]",
+            &[200_000, 1_000_000],
+        ),
+    ] {
+        let route = route(&format!(
+            "{{{written}, route: [{{destination: {{host: b.test}}}}]}}"
+        ));
+        let mirrors = route["route"]["request_mirror_policies"].as_array();
+        let mirrors = mirrors.map(Vec::as_slice).unwrap_or_default();
+        let fraction = |it: &Value| it["runtime_fraction"]["default_value"]["numerator"].as_u64();
+        let found: Vec<_> = mirrors.iter().filter_map(fraction).collect();
+        assert_eq!(found, numerators, "{written}");
+    }
+}

@@ -25,6 +25,8 @@ use tower_mesh::fault::{FaultLayer, FaultPolicy};
 use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
+use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
+use tower_mesh::percent::Percent;
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
 use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
 use tower_mesh::rewrite::{RewriteLayer, RewritePolicy};
@@ -36,7 +38,7 @@ use tower_mesh_cost::{Leaf, request, runtime};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The layers by name; `nothing` is the service without one.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 12] = [
     "nothing",
     "fault",
     "redirect",
@@ -47,6 +49,8 @@ const LAYERS: [&str; 10] = [
     "rewrite",
     "timeout",
     "retry",
+    "mirror-none",
+    "mirror",
 ];
 
 type Body = Full<bytes::Bytes>;
@@ -86,6 +90,14 @@ async fn drive_layer(layer: &str, count: u64) -> Option<()> {
         "retry" => {
             let policy = RetryPolicy::new(2, RetryOn::istio_default());
             send(RetryLayer::new(policy).layer(Leaf), count).await;
+        }
+        "mirror-none" | "mirror" => {
+            let share = Percent::from_whole(if layer == "mirror" { 100 } else { 0 });
+            send(
+                MirrorLayer::new(MirrorPolicy::new(share), Leaf).layer(Leaf),
+                count,
+            )
+            .await;
         }
         _ => return None,
     }
