@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limits::Limits;
+
 /// What is spoken to an endpoint.
 ///
 /// Source: the protocol of the service's port, which Istio turns into the protocol options of
@@ -33,7 +35,7 @@ impl UpstreamProtocol {
 /// How connections to an endpoint are made and kept: `trafficPolicy.connectionPool`.
 ///
 /// Where a rule says nothing an endpoint has none, which means [`ConnectionSettings::DEFAULT`].
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionSettings {
     /// The time to connect; 10 s, Istio's mesh default.
@@ -50,6 +52,8 @@ pub struct ConnectionSettings {
     pub tcp_keepalive: Option<TcpKeepalive>,
     /// HTTP/2 pings; nothing for none.
     pub http2_keep_alive: Option<Http2KeepAlive>,
+    /// How much may be under way; nothing for any number.
+    pub limits: Option<Limits>,
 }
 
 /// TCP keepalive; what is not said is the operating system's.
@@ -92,6 +96,7 @@ impl ConnectionSettings {
         max_concurrent_streams: None,
         tcp_keepalive: None,
         http2_keep_alive: None,
+        limits: None,
     };
 }
 

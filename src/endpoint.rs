@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use indexmap::IndexMap;
 
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
+use crate::limits::{Limits, Permit};
 
 /// Where an endpoint listens.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -22,9 +23,13 @@ pub enum Address {
 }
 
 impl Address {
-    /// The address `host` stands for: itself if it is one, a name otherwise.
+    /// The address `host` stands for: itself if it is one, a socket where it is `unix://` and a
+    /// path, a name otherwise.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
+        if let Some(path) = host.strip_prefix("unix://") {
+            return Self::Unix(std::path::Path::new(path).into());
+        }
         match host.parse::<IpAddr>() {
             Ok(address) => Self::Socket(SocketAddr::new(address, port)),
             Err(_) => Self::Name(host.into(), port),
@@ -294,7 +299,13 @@ impl Endpoint {
         self.load.active.fetch_add(1, Ordering::Relaxed);
         InFlight {
             load: self.load.clone(),
+            permit: None,
         }
+    }
+
+    /// How much may be under way at its destination.
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.settings.as_ref()?.limits.as_ref()
     }
 }
 
@@ -312,6 +323,16 @@ struct Load {
 #[must_use = "the request counts as ended when this is dropped"]
 pub struct InFlight {
     load: Arc<Load>,
+    /// In a box, for few destinations have limits.
+    permit: Option<Box<Permit>>,
+}
+
+impl InFlight {
+    /// The same, with the permit that the request has of its destination.
+    pub(crate) fn permitted(mut self, permit: Option<Permit>) -> Self {
+        self.permit = permit.map(Box::new);
+        self
+    }
 }
 
 impl Drop for InFlight {

@@ -41,6 +41,7 @@
 //! | `http[].rewrite` | [`rewrite`] |
 //! | `http[].headers`, `http[].route[].headers` | [`headers`] |
 //! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
+//! | `trafficPolicy.connectionPool`, `retryBudget` | [`connection_pool`], [`limits`], [`connection`] |
 //! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
 //! | `resolution: DNS` and its like: where names are looked up | [`resolver`] |
 //! | `MeshConfig.pathNormalization` | [`path`] |
@@ -73,6 +74,7 @@ pub mod connection;
 pub mod context;
 pub mod endpoint;
 pub mod host;
+pub mod limits;
 pub mod path;
 pub mod percent;
 pub mod resolver;
@@ -92,6 +94,7 @@ pub mod select;
 pub mod answer;
 
 // Second floor: one room for each Istio concept. Rooms never import rooms.
+pub mod connection_pool;
 pub mod cors_policy;
 pub mod direct_response;
 pub mod fault;

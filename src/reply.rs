@@ -219,6 +219,11 @@ const fn describe(failure: &Failure) -> (StatusCode, ResponseFlags, &'static str
             ResponseFlags::LOCAL_RESET,
             "local reset",
         ),
+        Failure::Overflow => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ResponseFlags::UPSTREAM_OVERFLOW,
+            "overflow",
+        ),
     }
 }
 

@@ -14,9 +14,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("diagnostic", &[]),
     ("duration", &[]),
     ("api", &["diagnostic", "duration"]),
-    ("connection", &[]),
+    ("limits", &[]),
+    ("connection", &["limits"]),
     ("context", &[]),
-    ("endpoint", &["connection"]),
+    ("endpoint", &["connection", "limits"]),
     ("host", &[]),
     ("path", &[]),
     ("percent", &[]),
@@ -33,6 +34,19 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("answer", &["select"]),
     ("request_body", &["select"]),
     // Second floor: one room for each Istio concept; rooms never import rooms.
+    (
+        "connection_pool",
+        &[
+            "api",
+            "connection",
+            "context",
+            "diagnostic",
+            "duration",
+            "failure",
+            "limits",
+            "reply",
+        ],
+    ),
     (
         "cors_policy",
         &[
@@ -96,6 +110,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "context",
             "diagnostic",
             "failure",
+            "limits",
             "reply",
             "request_body",
             "rt",
@@ -136,13 +151,18 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     // Third floor: the way out.
-    ("transport", &["body", "connection", "endpoint", "failure"]),
+    (
+        "transport",
+        &["body", "connection", "endpoint", "failure", "limits"],
+    ),
     // Fourth floor: the only code that knows every room.
     (
         "plan",
         &[
             "api",
             "body",
+            "connection",
+            "connection_pool",
             "context",
             "cors_policy",
             "diagnostic",
@@ -153,6 +173,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "fault",
             "headers",
             "host",
+            "limits",
             "load_balancer",
             "match_request",
             "mirror",

@@ -60,6 +60,7 @@ impl fmt::Display for HttpError {
             Failure::RefusedStream => "the endpoint refused the request",
             Failure::Protocol => "what came back is not HTTP",
             Failure::LocalReset => "the request was given up",
+            Failure::Overflow => "a limit of the destination is reached",
         })
     }
 }

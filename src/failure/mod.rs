@@ -27,6 +27,8 @@ pub enum Failure {
     Protocol,
     /// The request was given up on this side.
     LocalReset,
+    /// A limit of the destination is reached; nothing was sent.
+    Overflow,
 }
 
 /// Errors that can say which [`Failure`] they are.

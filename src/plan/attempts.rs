@@ -9,6 +9,7 @@ use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Routed};
 use crate::context::ResponseFlags;
 use crate::failure::Failure;
+use crate::limits::Limits;
 use crate::reply::LocalReply;
 use crate::retries::Attempts;
 use crate::timeout::LimitBody;
@@ -27,6 +28,10 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
 
     fn late(&self, routed: &Routed, reply: &mut Response<ResponseBody<B>>) {
         reply.body_mut().info_mut().set_route(routed.clone());
+    }
+
+    fn limits<'a>(&self, routed: &'a Routed) -> Option<&'a Limits> {
+        routed.cluster()?.limits()
     }
 
     fn last(&self, result: Tried<B>, retries: u32) -> Tried<B> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::not_built;
 use crate::api;
+use crate::connection_pool;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
 pub(super) fn check(written: &api::DestinationRule, at: At<'_>, found: &mut Diagnostics) {
@@ -80,6 +81,12 @@ fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostic
         let message = "traffic policy must have at least one field";
         found.push(Diagnostic::new(Code::MissingField, at, message));
     }
+    if let Some(pool) = &written.connection_pool {
+        connection_pool::check(pool, at.field("connectionPool"), found);
+    }
+    if let Some(budget) = &written.retry_budget {
+        connection_pool::check_budget(budget, at.field("retryBudget"), found);
+    }
     let settings = at.field("portLevelSettings");
     for (n, port) in written.port_level_settings.iter().enumerate() {
         let at = settings.item(n);
@@ -88,6 +95,9 @@ fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostic
             let message = "portTrafficPolicy must have valid port";
             let at = at.field("port");
             found.push(Diagnostic::new(Code::InvalidValue, at, message));
+        }
+        if let Some(pool) = &port.connection_pool {
+            connection_pool::check(pool, at.field("connectionPool"), found);
         }
         let mut rest = port.clone();
         rest.port = None;

@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 
 use super::live::Live;
 use super::traffic_policy::Origin;
+use crate::connection::{ConnectionSettings, UpstreamProtocol};
 use crate::endpoint::{Address, Endpoint};
+use crate::limits::Limits;
 use crate::service_entry::Members;
 
 /// A host's port, or a subset of it. Envoy calls it a cluster.
@@ -31,6 +33,10 @@ pub(super) struct Declared {
     /// What is behind it; nothing for a destination that does not exist, which is answered with
     /// 503 NC.
     pub(super) members: Option<Members>,
+    /// How its endpoints are connected to; nothing where no rule says.
+    pub(super) settings: Option<Arc<ConnectionSettings>>,
+    /// What is spoken to endpoints that do not say.
+    pub(super) protocol: UpstreamProtocol,
     /// The settings of its traffic policy, by the field's name, and where each was written.
     pub(super) origins: Box<[(&'static str, Origin)]>,
 }
@@ -45,7 +51,19 @@ impl Declared {
         self.name == other.name
             && self.labels == other.labels
             && members
+            && self.settings == other.settings
+            && self.protocol == other.protocol
             && self.origins == other.origins
+    }
+
+    /// An endpoint the application gave, connected to as rules say.
+    fn connected(&self, endpoint: Endpoint) -> Endpoint {
+        let protocol = match endpoint.protocol() {
+            UpstreamProtocol::AsRequested => self.protocol,
+            said => said,
+        };
+        let settings = endpoint.settings().or(self.settings.as_ref()).cloned();
+        endpoint.with_protocol(protocol).with_settings(settings)
     }
 
     fn is_one_endpoint(&self) -> bool {
@@ -62,7 +80,8 @@ impl Cluster {
             (Some(members), None) => (members.endpoints(&live.answers), members.exist()),
             (Some(_), Some(given)) => {
                 let meant = given.iter().filter(|it| it.carries(&declared.labels));
-                (meant.cloned().collect(), true)
+                let connected = |it: &Endpoint| declared.connected(it.clone());
+                (meant.map(connected).collect(), true)
             }
         };
         let known = before.map(Self::endpoints).unwrap_or_default();
@@ -125,6 +144,11 @@ impl Cluster {
     /// What is behind it as far as names are known.
     pub(crate) fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// How much may be under way, and what is.
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.declared.settings.as_ref()?.limits.as_ref()
     }
 
     /// The names whose addresses it needs.

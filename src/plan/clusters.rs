@@ -9,6 +9,7 @@ use super::cluster::{Cluster, Declared};
 use super::destination_rules::DestinationRules;
 use super::live::Live;
 use crate::api;
+use crate::connection_pool;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::host;
 use crate::service_entry::{Members, Registry};
@@ -89,15 +90,28 @@ impl<'r> Clusters<'r> {
         }
         let name = format!("outbound|{port}|{subset}|{host}");
         let before = self.before.get(name.as_str()).copied();
+        let policy = self.rules.policy(host, subset, port);
+        let pool = policy.connection_pool.as_ref().map(|it| it.written);
+        let budget = policy.retry_budget.as_ref().map(|it| it.written);
+        let pool = connection_pool::compile(pool, budget, before.and_then(|it| it.limits()));
+        let said = pool.as_ref().and_then(|it| it.protocol);
+        let settings = pool.map(|it| Arc::new(it.connections));
         let (members, labels) = self.members(&key).unzip();
+        let service = self.registry.get(host).and_then(|it| it.port(port));
+        let protocol = said.or(service.map(|it| it.protocol.upstream()));
         let declared = Arc::new(Declared {
             name: name.into(),
             host: host.into(),
             port,
             subset: subset.to_owned(),
             labels: labels.unwrap_or_default(),
-            members,
-            origins: self.rules.policy(host, subset, port).origins().into(),
+            members: match &settings {
+                Some(settings) => members.map(|it| it.connected(settings, said)),
+                None => members,
+            },
+            settings,
+            protocol: protocol.unwrap_or_default(),
+            origins: policy.origins().into(),
         });
         let fresh = Cluster::new(declared, self.live, before.map(|it| &**it));
         let cluster = match before {

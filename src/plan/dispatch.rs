@@ -26,7 +26,7 @@ use super::routed::Routed;
 use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;
 use crate::endpoint::{Endpoint, InFlight};
-use crate::failure::ClassifyFailure;
+use crate::failure::{ClassifyFailure, Failure};
 use crate::host;
 use crate::load_balancer::least_request;
 use crate::reply::LocalReply;
@@ -141,7 +141,17 @@ where
                 }
             }
         };
-        let in_flight = endpoint.begin();
+        let permit = match endpoint.limits() {
+            Some(limits) if !self.transport.keeps_limits() => match limits.request() {
+                None => {
+                    let reply = LocalReply::for_failure(Failure::Overflow, false);
+                    return DispatchFuture::answered(reply, info, grpc);
+                }
+                permit => permit,
+            },
+            _ => None,
+        };
+        let in_flight = endpoint.begin().permitted(permit);
         let call = self.transport.send(endpoint, request);
         info.endpoint = Some(place).filter(|_| self.transport.only_endpoint().is_none());
         DispatchFuture {

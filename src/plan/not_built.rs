@@ -52,56 +52,37 @@ fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnost
     report!(found, at:
         "tunnel" if written.tunnel.is_some();
         "proxyProtocol" if written.proxy_protocol.is_some();
-        "retryBudget" if written.retry_budget.is_some();
     );
     let api::TrafficPolicy {
         load_balancer,
-        connection_pool,
         outlier_detection,
         tls,
         port_level_settings,
         ..
     } = written;
-    blocks(
-        load_balancer,
-        connection_pool,
-        outlier_detection,
-        tls,
-        at,
-        found,
-    );
+    blocks(load_balancer, outlier_detection, tls, at, found);
     let settings = at.field("portLevelSettings");
     for (n, own) in port_level_settings.iter().enumerate() {
         let api::PortTrafficPolicy {
             load_balancer,
-            connection_pool,
             outlier_detection,
             tls,
             ..
         } = own;
         let at = settings.item(n);
-        blocks(
-            load_balancer,
-            connection_pool,
-            outlier_detection,
-            tls,
-            at,
-            found,
-        );
+        blocks(load_balancer, outlier_detection, tls, at, found);
     }
 }
 
 /// The blocks that a whole policy and settings for a port have in common.
 fn blocks(
     load_balancer: &Option<api::LoadBalancerSettings>,
-    connection_pool: &Option<api::ConnectionPoolSettings>,
     outlier_detection: &Option<api::OutlierDetection>,
     tls: &Option<api::ClientTlsSettings>,
     at: At<'_>,
     found: &mut Diagnostics,
 ) {
     report!(found, at:
-        "connectionPool" if connection_pool.is_some();
         "outlierDetection" if outlier_detection.is_some();
         "tls" if tls.as_ref().is_some_and(|it| it.mode != api::ClientTlsMode::Disable);
     );

@@ -74,7 +74,6 @@ impl fmt::Display for Origin {
 /// One block of the policy and where it comes from.
 #[derive(Clone, Debug)]
 pub(super) struct Setting<'r, T> {
-    #[expect(dead_code, reason = "read by the blocks that are built")]
     pub(super) written: &'r T,
     pub(super) origin: Origin,
 }

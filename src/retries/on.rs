@@ -157,6 +157,8 @@ impl RetryOn {
             Failure::Terminated | Failure::Reset | Failure::Protocol | Failure::LocalReset => {
                 whatever
             }
+            // Trying again would only add to what is too much.
+            Failure::Overflow => 0,
         };
         self.any(conditions)
     }

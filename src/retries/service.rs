@@ -16,6 +16,7 @@ use super::head::Head;
 use super::policy::RetryPolicy;
 use crate::context::ResponseFlags;
 use crate::failure::{ClassifyFailure, Failure};
+use crate::limits::{Limits, Permit};
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, Replay, RequestBody};
 use crate::rt::{Rng, Timer};
@@ -34,6 +35,9 @@ pub trait Attempts<R, E, N> {
     /// Notes on a reply to a late try which try it was.
     fn late(&self, note: &N, reply: &mut Response<R>);
 
+    /// What limits how many retries are under way.
+    fn limits<'a>(&self, note: &'a N) -> Option<&'a Limits>;
+
     /// The last result when no further try is made, after `retries` of them.
     fn last(&self, result: Result<Response<R>, E>, retries: u32) -> Result<Response<R>, E>;
 }
@@ -49,6 +53,10 @@ impl<P, R, E: ClassifyFailure> Attempts<R, E, ()> for Own<P> {
     fn again(&self, (): &mut (), _: &Result<Response<R>, E>) {}
 
     fn late(&self, (): &(), _: &mut Response<R>) {}
+
+    fn limits<'a>(&self, (): &'a ()) -> Option<&'a Limits> {
+        None
+    }
 
     fn last(&self, mut result: Result<Response<R>, E>, _: u32) -> Result<Response<R>, E> {
         if let Ok(response) = &mut result {
@@ -134,6 +142,7 @@ where
                 grpc: grpc.unwrap_or_else(|| is_grpc(request.headers())),
                 replay: request.body_mut().arm(policy.limit),
                 retries: 0,
+                permit: None,
                 late: None,
                 head,
                 policy,
@@ -184,6 +193,8 @@ struct Armed<S, K, H, B, N> {
     head: Head,
     replay: Replay<B, N>,
     retries: u32,
+    /// Counts a retry from the moment it is meant to be made until it has been judged.
+    permit: Option<Permit>,
     /// Ends a try that takes too long; armed when the try is first waited for.
     late: Option<Timer>,
 }
@@ -261,6 +272,7 @@ where
                         return Poll::Ready(result);
                     };
                     armed.late = None;
+                    armed.permit = None;
                     if !armed.retries(&result, late) {
                         return Poll::Ready(result);
                     }
@@ -270,6 +282,15 @@ where
                     // A body that was not kept whole cannot be sent again.
                     if armed.replay.again().is_none() {
                         return Poll::Ready(result);
+                    }
+                    if let Some(limits) = armed.select.limits(armed.replay.note()) {
+                        let Some(permit) = limits.retry() else {
+                            return Poll::Ready(result.map(|mut response| {
+                                ResponseFlags::UPSTREAM_OVERFLOW.note(&mut response);
+                                response
+                            }));
+                        };
+                        armed.permit = Some(permit);
                     }
                     armed.retries += 1;
                     armed.select.again(armed.replay.note_mut(), &result);

@@ -278,16 +278,26 @@ fn compile_workload(
         ));
         return None;
     }
-    if address.starts_with("unix:") {
-        let message = "this version does not connect to unix sockets yet";
-        found.push(Diagnostic::new(
-            Code::NotBuilt,
-            at.field("address"),
-            message,
-        ));
-        return None;
+    let unix = address.starts_with("unix:");
+    if unix {
+        let refusal = if by_name {
+            "unix sockets are for resolution: STATIC"
+        } else if !address.starts_with("unix:///") {
+            "a unix socket is written unix:///absolute/path"
+        } else if !written.ports.is_empty() {
+            "unix endpoint must not include ports"
+        } else if entry.ports.len() != 1 {
+            "exactly 1 service port required for unix endpoints"
+        } else {
+            ""
+        };
+        if !refusal.is_empty() {
+            let at = at.field("address");
+            found.push(Diagnostic::new(Code::InvalidValue, at, refusal));
+            return None;
+        }
     }
-    if !by_name && address.parse::<IpAddr>().is_err() {
+    if !unix && !by_name && address.parse::<IpAddr>().is_err() {
         let message = format!("endpoint address {address:?} is not a valid IP address");
         let at = at.field("address");
         found.push(Diagnostic::new(Code::InvalidValue, at, message).hint("use resolution: DNS"));
@@ -341,64 +351,5 @@ fn locality_of(written: &api::WorkloadEntry) -> Option<Locality> {
     match written.locality.as_str() {
         "" => label().map(|it| Locality::new(&it.replace('.', "/"))),
         locality => Some(Locality::new(locality)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Diagnostics, Protocol, Registry};
-    use crate::api::{Service, ServicePort};
-    use crate::connection::UpstreamProtocol;
-    use crate::diagnostic::At;
-
-    /// What endpoints behind a Kubernetes port of this name and `appProtocol` are spoken to in.
-    #[track_caller]
-    fn check(name: &str, app_protocol: &str, want: UpstreamProtocol) {
-        let port = ServicePort {
-            name: name.to_owned(),
-            port: 80,
-            app_protocol: app_protocol.to_owned(),
-            ..ServicePort::default()
-        };
-        let mut service = Service::default();
-        service.ports.push(port);
-        let (mut registry, mut found) = (Registry::default(), Diagnostics::default());
-        registry.add_service("ns", "a", "cluster.local", &service, At::Top, &mut found);
-        let port = registry
-            .get("a.ns.svc.cluster.local")
-            .and_then(|it| it.port(80));
-        let port = port.expect("just added");
-        assert_eq!(port.protocol.upstream(), want, "{name} {app_protocol}");
-        assert_ne!(port.protocol, Protocol::Other);
-    }
-
-    #[test]
-    fn names_of_kubernetes_ports_say_what_is_spoken() {
-        use UpstreamProtocol::{AsRequested, Http1, Http2};
-        for name in [
-            "grpc",
-            "grpc-web-not",
-            "grpc-orders",
-            "http2",
-            "http2-web",
-            "GRPC-x",
-        ] {
-            let want = if name.starts_with("grpc-web-") {
-                Http1
-            } else {
-                Http2
-            };
-            check(name, "", want);
-        }
-        for name in ["http", "http-web", "grpc-web", "grpc-web-x"] {
-            check(name, "", Http1);
-        }
-        for name in ["", "web", "httpx", "h2c"] {
-            check(name, "", AsRequested);
-        }
-        check("http", "kubernetes.io/h2c", Http2);
-        check("http", "grpc", Http2);
-        check("grpc", "http", Http1);
-        check("web", "kubernetes.io/ws", Http1);
     }
 }

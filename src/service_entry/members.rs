@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::connection::{ConnectionSettings, UpstreamProtocol};
 use crate::endpoint::{Address, Endpoint};
 
 /// What DNS has answered for each name that was asked for; no addresses where it had none.
@@ -38,6 +39,20 @@ impl Members {
     pub(crate) fn undeclared(host: &str, port: u16) -> Self {
         let endpoint = Endpoint::new(Address::new(host, port), Arc::default());
         Self::new(vec![endpoint], Finding::Listed)
+    }
+
+    /// The same, connected to in this way, and spoken to in this protocol where one is given.
+    pub(crate) fn connected(
+        mut self,
+        settings: &Arc<ConnectionSettings>,
+        protocol: Option<UpstreamProtocol>,
+    ) -> Self {
+        for member in &mut self.list {
+            let protocol = protocol.unwrap_or(member.protocol());
+            let same = member.clone().with_protocol(protocol);
+            *member = same.with_settings(Some(settings.clone()));
+        }
+        self
     }
 
     /// Whether Istio makes a cluster of them: none of names without any.

@@ -30,6 +30,8 @@
 mod config;
 mod members;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use members::{Answers, Members};
 pub use registry::{Port, Protocol, Registry, RegistryService};

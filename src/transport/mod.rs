@@ -51,6 +51,12 @@ pub trait Transport: Send + 'static {
         None
     }
 
+    /// Whether it keeps to the [limits](crate::limits::Limits) of endpoints by itself; where not,
+    /// the mesh counts the requests it sends.
+    fn keeps_limits(&self) -> bool {
+        false
+    }
+
     /// Begins to send.
     fn send(&self, endpoint: &Endpoint, request: Request<Body>) -> Self::Future;
 }

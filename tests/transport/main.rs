@@ -5,6 +5,7 @@
 mod failures;
 mod grpc;
 mod http2;
+mod limits;
 mod pool;
 mod proxy;
 mod support;

@@ -29,6 +29,14 @@ pub(crate) fn mesh(protocol: &str, ports: &[u16]) -> Mesh {
 
 /// The same, with more documents.
 pub(crate) fn mesh_with(protocol: &str, ports: &[u16], more: &str) -> Mesh {
+    match Mesh::builder().yaml(&yaml(protocol, ports, more)).build() {
+        Ok((mesh, _)) => mesh,
+        Err(found) => panic!("{found}"),
+    }
+}
+
+/// The documents of [`mesh_with`].
+pub(crate) fn yaml(protocol: &str, ports: &[u16], more: &str) -> String {
     let mut yaml = format!(
         "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -43,11 +51,7 @@ spec:
     for port in ports {
         writeln!(yaml, "  - {{address: 127.0.0.1, ports: {{it: {port}}}}}").unwrap();
     }
-    yaml += more;
-    match Mesh::builder().yaml(&yaml).build() {
-        Ok((mesh, _)) => mesh,
-        Err(found) => panic!("{found}"),
-    }
+    yaml + more
 }
 
 /// A VirtualService that never tries again.

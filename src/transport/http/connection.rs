@@ -14,11 +14,12 @@ use tokio::time::{Instant, sleep_until};
 use tower_service::Service as _;
 
 use super::io::{FirstWord, Io, Stream};
-use super::pool::{Attempt, Pool};
+use super::pool::Pool;
 use crate::body::Body;
 use crate::connection::ConnectionSettings;
 use crate::endpoint::Address;
 use crate::failure::{ClassifyFailure as _, Failure, HttpError, of_connecting};
+use crate::limits::Permit;
 
 /// The most bytes of response headers taken, as Envoy's default says.
 const MAX_HEADERS: usize = 60 << 10;
@@ -154,10 +155,38 @@ impl About {
     }
 }
 
+/// A connection under way; however that ends, the pool is told.
+pub(super) struct Attempt(Option<Arc<Pool>>);
+
+impl Attempt {
+    pub(super) const fn new(pool: Arc<Pool>) -> Self {
+        Self(Some(pool))
+    }
+
+    fn end(mut self, opened: Result<Kept, HttpError>) {
+        if let Some(pool) = self.0.take() {
+            pool.connected(opened);
+        }
+    }
+
+    fn pool(&self) -> Weak<Pool> {
+        self.0.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.take() {
+            // Its runtime has ended.
+            pool.connected(Err(HttpError::new(Failure::LocalReset)));
+        }
+    }
+}
+
 /// Makes a connection; the pool learns of it, and of its end.
-pub(super) async fn connect(attempt: Attempt, way: Way, http2: bool) {
+pub(super) async fn connect(attempt: Attempt, way: Way, http2: bool, permit: Option<Permit>) {
     let settings = way.settings();
-    let connecting = open(attempt.pool(), &way, http2);
+    let connecting = open(attempt.pool(), &way, http2, permit);
     let opened = match tokio::time::timeout(settings.connect_timeout, connecting).await {
         Ok(opened) => opened,
         Err(_late) => Err(HttpError::new(Failure::ConnectTimeout)),
@@ -165,10 +194,20 @@ pub(super) async fn connect(attempt: Attempt, way: Way, http2: bool) {
     attempt.end(opened);
 }
 
-async fn open(pool: Weak<Pool>, way: &Way, http2: bool) -> Result<Kept, HttpError> {
+async fn open(
+    pool: Weak<Pool>,
+    way: &Way,
+    http2: bool,
+    permit: Option<Permit>,
+) -> Result<Kept, HttpError> {
     let settings = way.settings();
     let about = About::new(pool, settings);
-    let io = TokioIo::new(Io::new(dial(way).await?, about.first.clone()));
+    let stream = dial(way).await?;
+    let living = Living {
+        permit,
+        about: about.clone(),
+    };
+    let io = TokioIo::new(Io::new(stream, about.first.clone(), living));
     let watched = (about.clone(), settings.clone());
     let handshake = HttpError::before_response;
     let sender = if http2 {
@@ -221,7 +260,7 @@ async fn watch(
     about: Arc<About>,
     settings: ConnectionSettings,
 ) {
-    let Living(about) = &Living(about);
+    let about = &about;
     let mut last = settings
         .max_connection_duration
         .map(|it| Instant::now() + it);
@@ -260,12 +299,18 @@ async fn watch(
 }
 
 /// A connection that lives; its pool is told of the end, whatever ends it.
-struct Living(Arc<About>);
+#[derive(Debug)]
+pub(super) struct Living {
+    permit: Option<Permit>,
+    about: Arc<About>,
+}
 
 impl Drop for Living {
     fn drop(&mut self) {
-        if let Some(pool) = self.0.pool.upgrade() {
-            pool.closed(&self.0);
+        // First, for another may be made in its place.
+        self.permit = None;
+        if let Some(pool) = self.about.pool.upgrade() {
+            pool.closed(&self.about);
         }
     }
 }

@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use super::connection::Living;
+
 /// A stream of bytes to an endpoint.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -55,11 +57,17 @@ impl FirstWord {
 pub(super) struct Io {
     stream: Stream,
     first: Arc<FirstWord>,
+    /// Last, so that the stream is closed when others learn of it.
+    _living: Living,
 }
 
 impl Io {
-    pub(super) const fn new(stream: Stream, first: Arc<FirstWord>) -> Self {
-        Self { stream, first }
+    pub(super) const fn new(stream: Stream, first: Arc<FirstWord>, living: Living) -> Self {
+        Self {
+            stream,
+            first,
+            _living: living,
+        }
     }
 }
 

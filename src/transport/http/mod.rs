@@ -73,12 +73,13 @@ impl HttpTransport {
     }
 
     fn lease(&self, endpoint: &Endpoint, http2: bool) -> Result<Leased, HttpError> {
+        let limits = endpoint.limits();
         let way = || Way {
             address: endpoint.address().clone(),
             settings: endpoint.settings().cloned(),
         };
         if let Some(pools) = endpoint.keep(Pools::new) {
-            return pools.get(http2).lease(way);
+            return pools.get(http2).lease(limits, way);
         }
         let pools = {
             let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +91,7 @@ impl HttpTransport {
             let known = passing.entry(endpoint.address().clone());
             known.or_insert_with(|| Arc::new(Pools::new())).clone()
         };
-        pools.get(http2).lease(way)
+        pools.get(http2).lease(limits, way)
     }
 }
 
@@ -101,6 +102,10 @@ impl Transport for HttpTransport {
 
     fn is_secure(&self) -> bool {
         false
+    }
+
+    fn keeps_limits(&self) -> bool {
+        true
     }
 
     fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> HttpFuture {

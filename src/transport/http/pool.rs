@@ -14,32 +14,9 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::connection::{About, Kept, Sender, Way, connect};
+use super::connection::{About, Attempt, Kept, Sender, Way, connect};
 use crate::failure::{Failure, HttpError};
-
-/// A connection under way; however that ends, the pool is told.
-pub(super) struct Attempt(Option<Arc<Pool>>);
-
-impl Attempt {
-    pub(super) fn end(mut self, opened: Result<Kept, HttpError>) {
-        if let Some(pool) = self.0.take() {
-            pool.connected(opened);
-        }
-    }
-
-    pub(super) fn pool(&self) -> std::sync::Weak<Pool> {
-        self.0.as_ref().map(Arc::downgrade).unwrap_or_default()
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some(pool) = self.0.take() {
-            // Its runtime has ended.
-            pool.connected(Err(HttpError::new(Failure::LocalReset)));
-        }
-    }
-}
+use crate::limits::{Limits, Permit};
 
 /// The connections to one endpoint that speak one version of HTTP.
 #[derive(Debug)]
@@ -61,6 +38,8 @@ struct State {
     way: Option<Way>,
 }
 
+const OVERFLOW: HttpError = HttpError::new(Failure::Overflow);
+
 /// A connection for a request, now or later.
 pub(super) enum Leased {
     Now(Lease),
@@ -79,11 +58,25 @@ impl Pool {
     }
 
     /// A connection that is there, or a place in the line for one.
-    pub(super) fn lease(self: &Arc<Self>, way: impl FnOnce() -> Way) -> Result<Leased, HttpError> {
+    ///
+    /// A request counts as under way once it has a connection; until then as waiting.
+    pub(super) fn lease(
+        self: &Arc<Self>,
+        limits: Option<&Limits>,
+        way: impl FnOnce() -> Way,
+    ) -> Result<Leased, HttpError> {
         let mut state = self.lock();
-        if let Some(lease) = state.take() {
+        if let Some(mut lease) = state.take() {
+            drop(state);
+            if let Some(limits) = limits {
+                lease.permit = Some(limits.request().ok_or(OVERFLOW)?);
+            }
             return Ok(Leased::Now(lease));
         }
+        let pending = match limits {
+            Some(limits) => Some(limits.pending().ok_or(OVERFLOW)?),
+            None => None,
+        };
         let runtime = Handle::try_current().map_err(|error| {
             let why = "connecting needs a tokio runtime".to_owned();
             HttpError::caused_by(Failure::Connect(why), error)
@@ -93,39 +86,58 @@ impl Pool {
         state.drawn = number.wrapping_add(1);
         state.waiting.insert(number, sender);
         state.way = Some(way());
-        self.connect_more(&mut state, &runtime);
-        drop(state);
+        self.go_on(state, Some(runtime));
         let pool = self.clone();
         Ok(Leased::Later(Waiting {
             receiver,
             number,
             pool,
+            pending,
+            limits: limits.cloned(),
         }))
     }
 
-    /// Begins connections until there are enough for all who wait.
-    fn connect_more(self: &Arc<Self>, state: &mut State, runtime: &Handle) {
-        let Some(way) = &state.way else { return };
+    /// Begins connections until there are enough for all who wait, or as many as may be.
+    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>, runtime: Option<Handle>) {
+        let Some(way) = state.way.clone().filter(|_| !state.waiting.is_empty()) else {
+            return;
+        };
+        let Some(runtime) = runtime.or_else(|| Handle::try_current().ok()) else {
+            return;
+        };
         let each = match self.http2 {
             false => 1,
             true => way.settings().max_concurrent_streams.unwrap_or(u32::MAX) as usize,
         };
+        let limits = way.settings().limits.as_ref();
+        let mut permits = Vec::new();
         while state.connecting.saturating_mul(each) < state.waiting.len() {
+            let first = state.connecting + state.open == 0;
+            permits.push(match limits.map(|limits| limits.connection(first)) {
+                None => None,
+                Some(Some(permit)) => Some(permit),
+                // Whoever waits gets a connection that others are done with.
+                Some(None) => break,
+            });
             state.connecting += 1;
-            let attempt = Attempt(Some(self.clone()));
-            runtime.spawn(connect(attempt, way.clone(), self.http2));
+        }
+        // A runtime that ends drops what is spawned on it at once, and that asks for the lock.
+        drop(state);
+        for permit in permits {
+            let attempt = Attempt::new(self.clone());
+            runtime.spawn(connect(attempt, way.clone(), self.http2, permit));
         }
     }
 
     /// A connection has been made, or could not be.
-    fn connected(self: &Arc<Self>, opened: Result<Kept, HttpError>) {
+    pub(super) fn connected(self: &Arc<Self>, opened: Result<Kept, HttpError>) {
         let mut state = self.lock();
         state.connecting -= 1;
         match opened {
             Ok(kept) => {
                 state.open += 1;
                 state.put(kept);
-                self.go_on(state);
+                self.go_on(state, None);
             }
             Err(error) => {
                 let waiting = std::mem::take(&mut state.waiting);
@@ -150,7 +162,7 @@ impl Pool {
             about.note_idle();
         }
         state.serve();
-        self.go_on(state);
+        self.go_on(state, None);
     }
 
     /// A connection has ended.
@@ -158,16 +170,7 @@ impl Pool {
         let mut state = self.lock();
         state.open = state.open.saturating_sub(1);
         state.ready.retain(|kept| !Arc::ptr_eq(&kept.about, about));
-        self.go_on(state);
-    }
-
-    /// Those who still wait may need more connections.
-    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if !state.waiting.is_empty()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            self.connect_more(&mut state, &runtime);
-        }
+        self.go_on(state, None);
     }
 
     /// Takes a connection out of use; only an idle one, if `idle`. Whether it did.
@@ -252,6 +255,8 @@ impl State {
 pub(super) struct Lease {
     kept: Option<Kept>,
     used: bool,
+    /// The request's own, where the destination has limits.
+    permit: Option<Permit>,
 }
 
 impl Lease {
@@ -259,6 +264,7 @@ impl Lease {
         Self {
             kept: Some(kept),
             used: false,
+            permit: None,
         }
     }
 
@@ -281,7 +287,8 @@ impl Lease {
         let proven = about.proven.load(Ordering::Relaxed);
         let pool = about.pool.upgrade().filter(|_| proven)?;
         let way = pool.lock().way.clone()?;
-        Some(pool.lease(|| way))
+        let limits = way.settings().limits.clone();
+        Some(pool.lease(limits.as_ref(), || way))
     }
 
     /// Why a new connection has not taken its request.
@@ -353,12 +360,21 @@ pub(super) struct Waiting {
     receiver: oneshot::Receiver<Result<Lease, HttpError>>,
     number: u64,
     pool: Arc<Pool>,
+    pending: Option<Permit>,
+    limits: Option<Limits>,
 }
 
 impl Waiting {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease, HttpError>> {
         let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(cx));
-        Poll::Ready(answer.unwrap_or_else(|_| Err(HttpError::new(Failure::LocalReset))))
+        self.pending = None;
+        let answer = answer.unwrap_or_else(|_| Err(HttpError::new(Failure::LocalReset)));
+        Poll::Ready(answer.and_then(|mut lease| {
+            if let Some(limits) = &self.limits {
+                lease.permit = Some(limits.request().ok_or(OVERFLOW)?);
+            }
+            Ok(lease)
+        }))
     }
 }
 
