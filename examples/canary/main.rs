@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout, reason = "a program talks to its user")]
 
 mod phase;
+mod play;
 mod upstream;
 
 use std::error::Error;
@@ -23,12 +24,14 @@ use tower_mesh::api::{Resources, Spec};
 use tower_mesh::mesh::Mesh;
 use tower_mesh::rt::Rng;
 
-use phase::{Phase, Play};
+use phase::{Carry, Mark, Phase, Played, Served, Share};
+use play::Play;
 use upstream::Upstream;
 
 const MESH: &str = include_str!("mesh.yaml");
 
-/// Plays a canary release: all to v1, half and half, v2 for testers, nine to one.
+/// Plays a canary release: all to v1, half and half, v2 for testers, nine to one; then retries, a
+/// mirror, faults and a timeout.
 #[derive(Debug, Parser)]
 #[command(name = "canary", version)]
 struct Arguments {
@@ -44,34 +47,108 @@ struct Arguments {
     seed: Option<u64>,
 }
 
-const PHASES: [Phase; 4] = [
+const PHASES: [Phase; 9] = [
     Phase {
         name: "all-v1",
         about: "every request to v1",
         rules: include_str!("all-v1.yaml"),
-        v2_percent: 0,
-        testers: false,
+        v2: Share::exactly(0),
+        marked: None,
+        served: Served::Once,
+        carry: Carry::Nothing,
+        held: true,
     },
     Phase {
         name: "split-50-50",
         about: "half to v1, half to v2",
         rules: include_str!("split-50-50.yaml"),
-        v2_percent: 50,
-        testers: false,
+        v2: Share::rolled(50),
+        marked: None,
+        served: Served::Once,
+        carry: Carry::Nothing,
+        held: true,
     },
     Phase {
         name: "header-debug",
         about: "v2 for requests with `user: debug`, which every second one carries",
         rules: include_str!("header-debug.yaml"),
-        v2_percent: 50,
-        testers: true,
+        v2: Share::exactly(50),
+        marked: None,
+        served: Served::Once,
+        carry: Carry::Tester,
+        held: true,
     },
     Phase {
         name: "shift-90-10",
         about: "nine to v1, one to v2; applied anew while requests are under way",
         rules: include_str!("shift-90-10.yaml"),
-        v2_percent: 10,
-        testers: false,
+        v2: Share::rolled(10),
+        marked: None,
+        served: Served::Once,
+        carry: Carry::Nothing,
+        held: true,
+    },
+    Phase {
+        name: "retry",
+        about: "v1 fails every third request once; no client sees it",
+        rules: include_str!("retry.yaml"),
+        v2: Share::exactly(0),
+        marked: None,
+        served: Served::AndAgainIfFailed,
+        carry: Carry::FailOnce,
+        held: true,
+    },
+    Phase {
+        name: "mirror",
+        about: "v1 answers, v2 gets a copy of every request",
+        rules: include_str!("mirror.yaml"),
+        v2: Share::exactly(50),
+        marked: None,
+        served: Served::ByBoth,
+        carry: Carry::Nothing,
+        held: true,
+    },
+    Phase {
+        name: "fault-delay",
+        about: "half of the requests are held back 20 ms",
+        rules: include_str!("fault-delay.yaml"),
+        v2: Share::exactly(0),
+        marked: Some(Mark {
+            flags: "DI",
+            status: 200,
+            share: Share::rolled(50),
+        }),
+        served: Served::Once,
+        carry: Carry::Nothing,
+        held: false,
+    },
+    Phase {
+        name: "fault-abort",
+        about: "half of the requests are answered with 500, and v1 never sees them",
+        rules: include_str!("fault-abort.yaml"),
+        v2: Share::exactly(0),
+        marked: Some(Mark {
+            flags: "FI",
+            status: 500,
+            share: Share::rolled(50),
+        }),
+        served: Served::UnlessMarked,
+        carry: Carry::Nothing,
+        held: false,
+    },
+    Phase {
+        name: "timeout",
+        about: "every second request takes a second, and 250 ms are allowed",
+        rules: include_str!("timeout.yaml"),
+        v2: Share::exactly(0),
+        marked: Some(Mark {
+            flags: "UT",
+            status: 504,
+            share: Share::exactly(50),
+        }),
+        served: Served::Once,
+        carry: Carry::Slow,
+        held: false,
     },
 ];
 
@@ -101,7 +178,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let lost: u64 = played.iter().map(|it| it.lost).sum();
     let ok = played.iter().all(|it| it.ok);
     if arguments.json {
-        let phases: Vec<_> = played.iter().map(phase::Played::to_json).collect();
+        let phases: Vec<_> = played.iter().map(Played::to_json).collect();
         println!("{}", json!({"phases": phases, "lost": lost, "ok": ok}));
     } else if ok {
         println!("\nAll phases within their tolerance, no request lost.");

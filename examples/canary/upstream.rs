@@ -1,12 +1,14 @@
-//! One version of the service: an HTTP server on a free port that counts what it serves.
+//! One version of the service: an HTTP server on a free port that counts what it serves, and is
+//! slow or fails where a request asks for it.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,7 +20,23 @@ use tokio::net::TcpListener;
 pub(crate) struct Upstream {
     pub(crate) version: &'static str,
     pub(crate) port: u16,
-    served: Arc<AtomicU64>,
+    seen: Arc<Seen>,
+}
+
+/// What a version has seen in a phase.
+#[derive(Default)]
+struct Seen {
+    served: AtomicU64,
+    /// Requests it was asked to fail once, and did; as many as a phase has requests.
+    failed: Mutex<HashSet<u64>>,
+}
+
+impl Seen {
+    /// Whether a request is to fail now.
+    fn fails(&self, number: u64) -> bool {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.insert(number)
+    }
 }
 
 impl Upstream {
@@ -26,42 +44,51 @@ impl Upstream {
     pub(crate) async fn start(version: &'static str) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
-        let served = Arc::new(AtomicU64::new(0));
-        let count = served.clone();
+        let seen = Arc::new(Seen::default());
+        let shared = seen.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
-                let count = count.clone();
-                let service = service_fn(move |request| answer(version, count.clone(), request));
+                let seen = shared.clone();
+                let service = service_fn(move |request| answer(version, seen.clone(), request));
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Ok(Self {
             version,
             port,
-            served,
+            seen,
         })
     }
 
-    /// How many requests it has served since it was last asked.
-    pub(crate) fn take_served(&self) -> u64 {
-        self.served.swap(0, Ordering::Relaxed)
+    /// Counts anew.
+    pub(crate) fn begin(&self) {
+        self.seen.served.store(0, Ordering::Relaxed);
+        let mut failed = self
+            .seen
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        failed.clear();
     }
 
-    /// How many it has served so far.
+    /// How many requests it has seen since.
     pub(crate) fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
+        self.seen.served.load(Ordering::Relaxed)
     }
 }
 
 async fn answer(
     version: &'static str,
-    served: Arc<AtomicU64>,
+    seen: Arc<Seen>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    served.fetch_add(1, Ordering::Relaxed);
-    let hold = request.headers().get("x-hold-millis");
-    let millis = hold.and_then(|it| it.to_str().ok()?.parse().ok());
-    tokio::time::sleep(Duration::from_millis(millis.unwrap_or(1))).await;
-    Ok(Response::new(Full::from(version)))
+    seen.served.fetch_add(1, Ordering::Relaxed);
+    let asked = |name: &str| request.headers().get(name)?.to_str().ok()?.parse().ok();
+    tokio::time::sleep(Duration::from_millis(asked("x-hold-millis").unwrap_or(1))).await;
+    let mut response = Response::new(Full::from(version));
+    if asked("x-fail-once").is_some_and(|number| seen.fails(number)) {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(response)
 }
