@@ -42,6 +42,7 @@
 //! | `http[].headers`, `http[].route[].headers` | [`headers`] |
 //! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
 //! | `trafficPolicy.connectionPool`, `retryBudget` | [`connection_pool`], [`limits`], [`connection`] |
+//! | `trafficPolicy.outlierDetection` | [`outlier_detection`] |
 //! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
 //! | `resolution: DNS` and its like: where names are looked up | [`resolver`] |
 //! | `MeshConfig.pathNormalization` | [`path`] |
@@ -102,6 +103,7 @@ pub mod headers;
 pub mod load_balancer;
 pub mod match_request;
 pub mod mirror;
+pub mod outlier_detection;
 pub mod redirect;
 pub mod retries;
 pub mod rewrite;

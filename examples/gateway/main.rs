@@ -34,6 +34,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tower::Service as _;
+use tower_mesh::context::Connection;
 use tower_mesh::mesh::{Forward, Mesh};
 use tower_mesh::transport::HttpTransport;
 
@@ -113,8 +114,16 @@ async fn serve(
         // A client that has left already is no reason to stop.
         let _ = stream.set_nodelay(true);
         let (forward, log) = (forward.clone(), log.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let connection = stream.local_addr().ok().map(|local| Connection {
+            remote: peer,
+            local,
+        });
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let (mut forward, log) = (forward.clone(), log.clone());
+            // What `useSourceIp` goes by.
+            if let Some(connection) = connection {
+                request.extensions_mut().insert(connection);
+            }
             async move {
                 let (request, entry) = log.begin(request);
                 let response = forward.call(request).await?;

@@ -1,9 +1,11 @@
 //! What a response can tell about how it came to be, in Envoy's words.
 
+mod connection;
 mod flags;
 mod matched_path;
 mod preflight;
 
+pub use connection::Connection;
 pub use flags::ResponseFlags;
 pub use matched_path::MatchedPath;
 pub use preflight::Preflight;

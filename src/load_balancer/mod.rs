@@ -1,12 +1,45 @@
 //! `trafficPolicy.loadBalancer`: which endpoint of a destination a request goes to.
 //!
-//! The default, `LEAST_REQUEST`, draws two endpoints at random, with
-//! replacement, and takes the one with fewer requests under way; of two equals
-//! the first. A pick reads counters and writes none; the request is counted when
-//! it begins and until its response body ends.
+//! | written | how |
+//! |---|---|
+//! | nothing, `LEAST_REQUEST`, `LEAST_CONN` | of two drawn at random, with replacement, the one with fewer requests under way, of two equals the first |
+//! | `ROUND_ROBIN` | one after the other, beginning anywhere |
+//! | `RANDOM` | any, whatever its weight |
+//! | `PASSTHROUGH` | the address the request was sent to |
+//! | `consistentHash` | the endpoint the request's key leads to, on a ring or in a Maglev table; any, where the request has no key |
 //!
-//! Source: Istio's `LoadBalancerSettings`, Envoy's least request balancer.
+//! Where the weights of endpoints differ, `ROUND_ROBIN` gives turns by weight, and
+//! `LEAST_REQUEST` turns by `weight / (under way + 1)`. Rings and tables are those
+//! Envoy makes of the same endpoints, so both send a key to the same one.
+//!
+//! Endpoints that outlier detection has left out are not picked. Where none is left
+//! there is nothing to pick, unless a panic threshold says that all are used then.
+//!
+//! A retry asks again where it gets an endpoint that was tried before, up to five
+//! times, and then takes what it gets. A request is counted from when it begins
+//! until its response body ends or is dropped.
+//!
+//! The difference to a sidecar: each of Envoy's workers has a rotation of its own
+//! for `ROUND_ROBIN`, here there is one, so that the order is strict.
+//!
+//! Source: Istio's `LoadBalancerSettings`, Envoy's `lb_policy` of a cluster and
+//! `hash_policy` of a route.
 
+mod balancer;
+mod config;
+mod hash_policy;
 mod least_request;
+mod maglev;
+mod policy;
+mod ring_hash;
+mod schedule;
+#[cfg(test)]
+mod tests;
 
+pub use balancer::{LoadBalancer, Pick};
+pub(crate) use config::{compile, hash_policy};
+pub use hash_policy::{HashCookie, HashPolicy, Keyed, hash_request};
 pub use least_request::least_request;
+pub use maglev::Maglev;
+pub use policy::{Algorithm, LoadBalancerPolicy};
+pub use ring_hash::{RingHash, hash};

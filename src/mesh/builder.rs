@@ -168,6 +168,7 @@ impl MeshBuilder {
         let refresh = refresh.max(Duration::from_secs(1));
         let cache = resolver.clone().map(|it| NameCache::new(it, refresh));
         let before = Before::Nothing(Live::new(cache));
+        self.options.dice = self.dice.clone();
         let (plan, found) = compile(&self.resources, &self.options, before);
         if found.has_errors() {
             return Err(found);

@@ -1,15 +1,16 @@
-//! What retries and timeouts learn from the responses of this plan, and do to them.
+//! What retries, timeouts and outlier detection learn from the responses of this plan, and do to them.
 
 use std::convert::Infallible;
 
 use http::Response;
 use tokio::time::Instant;
 
-use super::response_body::ResponseBody;
+use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::{FromRoute, Routed};
 use crate::context::ResponseFlags;
-use crate::failure::Failure;
+use crate::failure::{ClassifyFailure, Failure};
 use crate::limits::Limits;
+use crate::outlier_detection::{self, Outcome};
 use crate::reply::LocalReply;
 use crate::retries::Attempts;
 use crate::timeout::LimitBody;
@@ -54,5 +55,44 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
 impl<B> LimitBody<ResponseBody<B>> for FromRoute {
     fn limit(&self, body: &mut ResponseBody<B>, deadline: Instant) {
         body.end_by(deadline);
+    }
+}
+
+/// What a try's end means to outlier detection; nothing where it ended for a reason of ours.
+pub(super) fn outcome<B, E: ClassifyFailure>(
+    ended: &Result<Response<B>, E>,
+    grpc: bool,
+) -> Option<Outcome> {
+    match ended {
+        Ok(response) => {
+            let status = || {
+                response
+                    .headers()
+                    .get("grpc-status")?
+                    .to_str()
+                    .ok()?
+                    .parse()
+                    .ok()
+            };
+            let status = grpc
+                .then(status)
+                .flatten()
+                .map(outlier_detection::grpc_status);
+            let status = status.unwrap_or(response.status().as_u16());
+            Some(Outcome::Response(status))
+        }
+        Err(error) => match error.classify() {
+            Failure::Connect(_) | Failure::ConnectTimeout => Some(Outcome::ConnectFailure),
+            Failure::LocalReset => None,
+            _ => Some(Outcome::Reset),
+        },
+    }
+}
+
+/// Tells outlier detection what became of a try.
+pub(super) fn report(info: Option<&StreamInfo>, outcome: Outcome) {
+    let tried = info.and_then(|info| Some((info.routed().cluster()?, info.endpoint?)));
+    if let Some((cluster, place)) = tried {
+        cluster.report(place, outcome);
     }
 }

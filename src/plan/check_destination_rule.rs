@@ -6,6 +6,8 @@ use super::not_built;
 use crate::api;
 use crate::connection_pool;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::load_balancer;
+use crate::outlier_detection;
 
 pub(super) fn check(written: &api::DestinationRule, at: At<'_>, found: &mut Diagnostics) {
     if written.host.is_empty() {
@@ -87,6 +89,12 @@ fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostic
     if let Some(budget) = &written.retry_budget {
         connection_pool::check_budget(budget, at.field("retryBudget"), found);
     }
+    if let Some(balancer) = &written.load_balancer {
+        load_balancer::compile(balancer, at.field("loadBalancer"), found);
+    }
+    if let Some(outliers) = &written.outlier_detection {
+        outlier_detection::compile(outliers, at.field("outlierDetection"), found);
+    }
     let settings = at.field("portLevelSettings");
     for (n, port) in written.port_level_settings.iter().enumerate() {
         let at = settings.item(n);
@@ -98,6 +106,12 @@ fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostic
         }
         if let Some(pool) = &port.connection_pool {
             connection_pool::check(pool, at.field("connectionPool"), found);
+        }
+        if let Some(balancer) = &port.load_balancer {
+            load_balancer::compile(balancer, at.field("loadBalancer"), found);
+        }
+        if let Some(outliers) = &port.outlier_detection {
+            outlier_detection::compile(outliers, at.field("outlierDetection"), found);
         }
         let mut rest = port.clone();
         rest.port = None;

@@ -4,20 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use tokio::time::Instant;
 
 use super::live::Live;
 use super::traffic_policy::Origin;
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
 use crate::endpoint::{Address, Endpoint};
 use crate::limits::Limits;
+use crate::load_balancer::{Algorithm, LoadBalancer, LoadBalancerPolicy, Pick};
+use crate::outlier_detection::{Outcome, OutlierDetection, OutlierDetectionPolicy};
+use crate::rt::Rng;
 use crate::service_entry::Members;
 
 /// A host's port, or a subset of it. Envoy calls it a cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     declared: Arc<Declared>,
-    endpoints: Vec<Endpoint>,
     exists: bool,
+    balancer: LoadBalancer,
+    outliers: Option<OutlierDetection>,
 }
 
 /// What rules say of a destination, which other endpoints do not change.
@@ -37,6 +42,10 @@ pub(super) struct Declared {
     pub(super) settings: Option<Arc<ConnectionSettings>>,
     /// What is spoken to endpoints that do not say.
     pub(super) protocol: UpstreamProtocol,
+    /// How one of its endpoints is picked.
+    pub(super) balancer: LoadBalancerPolicy,
+    /// When one of them is left out.
+    pub(super) outliers: Option<OutlierDetectionPolicy>,
     /// The settings of its traffic policy, by the field's name, and where each was written.
     pub(super) origins: Box<[(&'static str, Origin)]>,
 }
@@ -53,6 +62,8 @@ impl Declared {
             && members
             && self.settings == other.settings
             && self.protocol == other.protocol
+            && self.balancer == other.balancer
+            && self.outliers == other.outliers
             && self.origins == other.origins
     }
 
@@ -69,52 +80,122 @@ impl Declared {
     fn is_one_endpoint(&self) -> bool {
         self.members.as_ref().is_some_and(Members::are_one)
     }
-}
 
-impl Cluster {
-    /// A destination as it is known; endpoints that one before it had go on counting.
-    pub(super) fn new(declared: Arc<Declared>, live: &Live, before: Option<&Self>) -> Self {
-        let given = live.given(&declared.host, declared.port);
-        let (mut endpoints, exists) = match (&declared.members, given) {
+    /// The endpoints as they are known, and whether the destination exists; endpoints that one
+    /// before it had go on counting.
+    fn endpoints(&self, live: &Live, before: Option<&Cluster>) -> (Vec<Endpoint>, bool) {
+        let given = live.given(&self.host, self.port);
+        let (mut endpoints, exists) = match (&self.members, given) {
             (None, _) => (Vec::new(), false),
             (Some(members), None) => (members.endpoints(&live.answers), members.exist()),
             (Some(_), Some(given)) => {
-                let meant = given.iter().filter(|it| it.carries(&declared.labels));
-                let connected = |it: &Endpoint| declared.connected(it.clone());
+                let meant = given.iter().filter(|it| it.carries(&self.labels));
+                let connected = |it: &Endpoint| self.connected(it.clone());
                 (meant.map(connected).collect(), true)
             }
         };
-        let known = before.map(Self::endpoints).unwrap_or_default();
+        let known = before.map(Cluster::endpoints).unwrap_or_default();
         match (endpoints.as_mut_slice(), known) {
             // Whatever its address, it is the one endpoint of its name.
-            ([now], [then]) if given.is_none() && declared.is_one_endpoint() => {
+            ([now], [then]) if given.is_none() && self.is_one_endpoint() => {
                 *now = now.clone().counting_with(then);
             }
             (endpoints, known) => count_on(endpoints, known),
         }
-        Self {
-            declared,
-            endpoints,
-            exists,
-        }
+        (endpoints, exists)
+    }
+}
+
+impl Cluster {
+    /// A destination as it is known: the one of the plan before where nothing is different, else
+    /// another that goes on where that one is.
+    pub(super) fn make(
+        declared: Declared,
+        live: &Live,
+        before: Option<&Arc<Self>>,
+        dice: &Rng,
+    ) -> Arc<Self> {
+        let (endpoints, exists) = declared.endpoints(live, before.map(|it| &**it));
+        let balancer = match before {
+            Some(before) if before.declared.is_as(&declared) && before.has(&endpoints, exists) => {
+                return before.clone();
+            }
+            Some(before) if before.declared.balancer == declared.balancer => {
+                before.balancer.with_endpoints(endpoints)
+            }
+            _ => LoadBalancer::new(declared.balancer.clone(), endpoints, dice),
+        };
+        let before = before.map(|it| &**it);
+        Arc::new(Self::of(Arc::new(declared), exists, balancer, before))
     }
 
     /// The same destination as it is known now; nothing where that changes nothing.
     pub(super) fn learned(&self, live: &Live) -> Option<Self> {
-        let fresh = Self::new(self.declared.clone(), live, Some(self));
-        (!self.has_endpoints_of(&fresh)).then_some(fresh)
+        let (endpoints, exists) = self.declared.endpoints(live, Some(self));
+        (!self.has(&endpoints, exists)).then(|| {
+            let balancer = self.balancer.with_endpoints(endpoints);
+            Self::of(self.declared.clone(), exists, balancer, Some(self))
+        })
     }
 
-    /// Whether another would do all that this one does; it may stay in its place.
-    pub(super) fn is_as(&self, other: &Self) -> bool {
-        self.declared.is_as(&other.declared) && self.has_endpoints_of(other)
+    fn of(
+        declared: Arc<Declared>,
+        exists: bool,
+        balancer: LoadBalancer,
+        before: Option<&Self>,
+    ) -> Self {
+        let before = before.and_then(|it| it.outliers.as_ref());
+        let outliers = declared.outliers.clone().map(|policy| {
+            let outliers = OutlierDetection::new(policy, balancer.endpoints(), Instant::now());
+            match before {
+                Some(before) => outliers.after(before),
+                None => outliers,
+            }
+        });
+        if outliers.is_some() {
+            balancer.refresh();
+        }
+        Self {
+            declared,
+            exists,
+            balancer,
+            outliers,
+        }
     }
 
-    fn has_endpoints_of(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.endpoints(), other.endpoints());
-        self.exists == other.exists
-            && ours.len() == theirs.len()
-            && ours.iter().zip(theirs).all(|(a, b)| a.is_as(b))
+    fn has(&self, endpoints: &[Endpoint], exists: bool) -> bool {
+        let ours = self.endpoints();
+        self.exists == exists
+            && ours.len() == endpoints.len()
+            && ours.iter().zip(endpoints).all(|(a, b)| a.is_as(b))
+    }
+
+    /// The place of an endpoint for a request; nothing where there is none to send it to.
+    pub(super) fn pick(&self, pick: Pick) -> Option<usize> {
+        if let Some(outliers) = &self.outliers
+            && outliers.is_stirred()
+            && outliers.settle(self.endpoints(), Instant::now())
+        {
+            self.balancer.refresh();
+        }
+        self.balancer.pick(pick)
+    }
+
+    /// Whether what becomes of its requests is to be reported.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.outliers.is_some()
+    }
+
+    /// Reports what became of a request to the endpoint of this place.
+    pub(super) fn report(&self, place: u32, outcome: Outcome) {
+        if let Some(outliers) = &self.outliers {
+            outliers.report(self.endpoints(), place as usize, outcome);
+        }
+    }
+
+    /// Whether requests go to the address they were sent to.
+    pub(super) fn is_passthrough(&self) -> bool {
+        self.balancer.policy().algorithm == Algorithm::Passthrough
     }
 
     /// `outbound|port|subset|host`.
@@ -143,7 +224,7 @@ impl Cluster {
 
     /// What is behind it as far as names are known.
     pub(crate) fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
+        self.balancer.endpoints()
     }
 
     /// How much may be under way, and what is.

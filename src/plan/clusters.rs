@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::balancing::Balancing;
 use super::cluster::{Cluster, Declared};
 use super::destination_rules::DestinationRules;
 use super::live::Live;
@@ -12,6 +13,9 @@ use crate::api;
 use crate::connection_pool;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::host;
+use crate::load_balancer;
+use crate::outlier_detection;
+use crate::rt::Rng;
 use crate::service_entry::{Members, Registry};
 use crate::source::Source;
 
@@ -28,6 +32,7 @@ pub(super) struct Clusters<'r> {
     rules: &'r DestinationRules<'r>,
     registry_only: bool,
     gateway: bool,
+    dice: &'r Rng,
     /// Those of the plan before: what did not change stays, and what did goes on counting.
     before: HashMap<&'r str, &'r Arc<Cluster>>,
     live: &'r Live,
@@ -41,6 +46,7 @@ impl<'r> Clusters<'r> {
         rules: &'r DestinationRules<'r>,
         registry_only: bool,
         gateway: bool,
+        dice: &'r Rng,
         before: Option<&'r super::Plan>,
         live: &'r Live,
     ) -> Self {
@@ -51,6 +57,7 @@ impl<'r> Clusters<'r> {
             rules,
             registry_only,
             gateway,
+            dice,
             before: before.collect(),
             live,
             known: HashMap::new(),
@@ -97,9 +104,20 @@ impl<'r> Clusters<'r> {
         let said = pool.as_ref().and_then(|it| it.protocol);
         let settings = pool.map(|it| Arc::new(it.connections));
         let (members, labels) = self.members(&key).unzip();
+        // What is wrong with it was said when the rule was read.
+        let mut told = Diagnostics::default();
+        let balancer = policy.load_balancer.as_ref();
+        let balancer = balancer.map(|it| load_balancer::compile(it.written, At::Top, &mut told));
+        let mut balancer = balancer.unwrap_or_default();
+        let outliers = policy.outlier_detection.as_ref();
+        let outliers =
+            outliers.map(|it| outlier_detection::compile(it.written, At::Top, &mut told));
+        if let Some(outliers) = &outliers {
+            balancer.panic_threshold = outliers.min_health_percent;
+        }
         let service = self.registry.get(host).and_then(|it| it.port(port));
         let protocol = said.or(service.map(|it| it.protocol.upstream()));
-        let declared = Arc::new(Declared {
+        let declared = Declared {
             name: name.into(),
             host: host.into(),
             port,
@@ -111,17 +129,40 @@ impl<'r> Clusters<'r> {
             },
             settings,
             protocol: protocol.unwrap_or_default(),
+            balancer,
+            outliers,
             origins: policy.origins().into(),
-        });
-        let fresh = Cluster::new(declared, self.live, before.map(|it| &**it));
-        let cluster = match before {
-            Some(before) if before.is_as(&fresh) => before.clone(),
-            _ => Arc::new(fresh),
         };
+        let cluster = Cluster::make(declared, self.live, before, self.dice);
         let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.list.push(cluster);
         self.known.insert(key, place);
         place
+    }
+
+    /// How requests for these destinations are balanced, beyond what each cluster has: by which
+    /// keys, and whether to the address they were sent to. Nothing for most.
+    ///
+    /// Of each destination its host, its subset, and the port where one is written.
+    pub(super) fn balancing<'d>(
+        &self,
+        destinations: impl Iterator<Item = (&'d str, &'d str, Option<u16>)>,
+        mut clusters: impl Iterator<Item = u32>,
+    ) -> Option<Balancing> {
+        let key = |(host, subset, port)| self.rules.hash_key(host, subset, port);
+        let keys = destinations
+            .filter_map(key)
+            .filter_map(load_balancer::hash_policy);
+        let passes = |place: u32| {
+            let cluster = self.list.get(place as usize);
+            cluster.is_some_and(|it| it.is_passthrough())
+        };
+        let balancing = Balancing {
+            keys: keys.collect(),
+            passes: clusters.any(passes),
+            keeps_endpoint: false,
+        };
+        (balancing.passes || !balancing.keys.is_empty()).then_some(balancing)
     }
 
     /// What is behind a destination, and the labels it has by its subset.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::api::{Resource, Resources, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::rt::Rng;
 use crate::service_entry::Registry;
 use crate::source::Source;
 
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) registry_only: bool,
     /// Take what may be overlooked for a warning.
     pub(crate) lenient: bool,
+    /// For where rotations begin.
+    pub(crate) dice: Rng,
 }
 
 /// What new rules go on from.
@@ -62,6 +65,7 @@ pub(crate) fn compile(
         &rules,
         options.registry_only,
         gateway,
+        &options.dice,
         before,
         &live,
     );

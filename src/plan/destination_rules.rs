@@ -114,6 +114,27 @@ impl<'r> DestinationRules<'r> {
         policy
     }
 
+    /// What makes the key of requests to a destination whose port is written, or is not: that of
+    /// the subset's port, of the subset, of the port, of the host, whichever is found first.
+    pub(super) fn hash_key(
+        &self,
+        host: &str,
+        subset: &str,
+        port: Option<u16>,
+    ) -> Option<&'r api::ConsistentHash> {
+        let rule = self.rule_for(host)?;
+        let own = rule.subset(subset);
+        let own =
+            own.and_then(|it| Some(Written::new(&it.rule, it.written.traffic_policy.as_ref()?)));
+        let key = |policy: &Written<'r>| policy.hash_key(None);
+        let port_key = |policy: &Written<'r>| policy.hash_key(Some(port?));
+        let (own, host) = (own.as_ref(), rule.policy.as_ref());
+        own.and_then(port_key)
+            .or_else(|| own.and_then(key))
+            .or_else(|| host.and_then(port_key))
+            .or_else(|| host.and_then(key))
+    }
+
     fn rule_for(&self, host: &str) -> Option<&Merged<'r>> {
         let source = self.source;
         if let Some(rules) = most_specific(self.own.get(&*source.namespace), host) {

@@ -13,13 +13,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
-use pin_project::pin_project;
+use pin_project::{pin_project, pinned_drop};
 use tower_service::Service;
 
+use super::attempts;
+use super::cluster::Cluster;
 use super::look_up::{self, Found, LookUp};
 use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::Routed;
@@ -28,11 +31,12 @@ use crate::context::ResponseFlags;
 use crate::endpoint::{Endpoint, InFlight};
 use crate::failure::{ClassifyFailure, Failure};
 use crate::host;
-use crate::load_balancer::least_request;
+use crate::load_balancer::Pick;
+use crate::outlier_detection::Outcome;
 use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
 use crate::resolver::NameCache;
-use crate::rt::Rng;
+use crate::rt::{Rng, is_late};
 use crate::transport::Transport;
 
 /// How often a balancer is asked again when it gives an endpoint that was tried before.
@@ -51,7 +55,12 @@ impl<T> Dispatch<T> {
     }
 
     /// An endpoint for the request, with its place; earlier tries' endpoints are avoided.
-    fn pick<'r>(&'r self, routed: &'r Routed) -> Result<(&'r Endpoint, u32), LocalReply>
+    fn pick<'r>(
+        &'r self,
+        routed: &'r Routed,
+        request: &Parts,
+        cookies: &mut Vec<HeaderValue>,
+    ) -> Result<(&'r Endpoint, u32), LocalReply>
     where
         T: Transport,
     {
@@ -61,17 +70,26 @@ impl<T> Dispatch<T> {
         if let Some(endpoint) = routed.passthrough() {
             return Ok((endpoint, 0));
         }
-        let endpoints = routed.cluster().ok_or_else(no_cluster)?.endpoints();
-        let mut picked = None;
-        for _ in 0..=HOST_SELECTION_ATTEMPTS {
-            picked = least_request(endpoints, self.dice.next_u64());
-            if !picked.is_some_and(|place| routed.has_tried(place as u32)) {
-                break;
+        let cluster = routed.cluster().ok_or_else(no_cluster)?;
+        let tried = routed.tried();
+        let hash = match &routed.route().balancing {
+            None => None,
+            Some(balancing) => {
+                let roll = self.dice.next_u64();
+                balancing.hash(request, routed.proxy, roll, cookies)
             }
-        }
-        let place = picked.ok_or_else(no_healthy_upstream)?;
-        let endpoint = endpoints.get(place).ok_or_else(no_healthy_upstream)?;
-        Ok((endpoint, place as u32))
+        };
+        let mut again = 0;
+        let place = loop {
+            let pick = Pick::rolled(self.dice.next_u64()).hash(hash).again(again);
+            let place = cluster.pick(pick).ok_or_else(no_healthy_upstream)?;
+            if !tried.contains(&(place as u32)) || again == HOST_SELECTION_ATTEMPTS {
+                break place;
+            }
+            again += 1;
+        };
+        let endpoint = cluster.endpoints().get(place);
+        Ok((endpoint.ok_or_else(no_healthy_upstream)?, place as u32))
     }
 }
 
@@ -95,10 +113,13 @@ where
         let mut info = StreamInfo::of(routed);
         let routed = info.routed();
         let grpc = routed.grpc;
-        let (endpoint, place) = match self.pick(routed) {
+        let mut cookies = Vec::new();
+        let (endpoint, place) = match self.pick(routed, &parts, &mut cookies) {
             Ok(picked) => picked,
             Err(reply) => return DispatchFuture::answered(reply, info, grpc),
         };
+        let watched =
+            routed.passthrough().is_none() && routed.cluster().is_some_and(Cluster::is_watched);
         let (attempt, proxy, names_host) = (routed.attempt, routed.proxy, routed.names_host);
         if !proxy && parts.uri.scheme() == Some(&Scheme::HTTPS) && !self.transport.is_secure() {
             return DispatchFuture::answered(in_clear(), info, grpc);
@@ -111,17 +132,18 @@ where
         if proxy {
             tell_attempt(&mut request, attempt);
         }
-        let mut named;
+        let found;
         let endpoint = match endpoint.is_wildcard() {
             false => endpoint,
             true => {
-                named = endpoint.named_by(&host_of(&request));
-                match look_up::find(named.clone(), cache_for(info.routed())) {
+                let named = endpoint.named_by(&host_of(&request));
+                match look_up::find(named.clone(), cache_for(routed)) {
                     Found::Here(endpoint) => {
-                        named = endpoint;
-                        &named
+                        found = endpoint;
+                        &found
                     }
                     Found::Nowhere => {
+                        info.endpoint = Some(place);
                         return DispatchFuture::answered(look_up::not_found(), info, grpc);
                     }
                     Found::Asking(asking) => {
@@ -129,6 +151,7 @@ where
                         let transport = self.transport.clone();
                         let look_up = LookUp::new(asking, named, request, transport);
                         info.endpoint = Some(place);
+                        info.note_cookies(cookies);
                         return DispatchFuture {
                             call: None,
                             look_up: Some(Box::new(look_up)),
@@ -136,6 +159,7 @@ where
                             reply: None,
                             info: Some(info),
                             grpc,
+                            watched,
                         };
                     }
                 }
@@ -154,6 +178,7 @@ where
         let in_flight = endpoint.begin().permitted(permit);
         let call = self.transport.send(endpoint, request);
         info.endpoint = Some(place).filter(|_| self.transport.only_endpoint().is_none());
+        info.note_cookies(cookies);
         DispatchFuture {
             call: Some(call),
             look_up: None,
@@ -161,6 +186,7 @@ where
             reply: None,
             info: Some(info),
             grpc,
+            watched,
         }
     }
 }
@@ -266,7 +292,7 @@ fn cache_for(routed: &Routed) -> Option<&Arc<NameCache>> {
 }
 
 /// One try at one endpoint.
-#[pin_project(project = DispatchProjected)]
+#[pin_project(PinnedDrop, project = DispatchProjected)]
 pub(crate) struct DispatchFuture<T: Transport> {
     #[pin]
     call: Option<T::Future>,
@@ -277,6 +303,19 @@ pub(crate) struct DispatchFuture<T: Transport> {
     reply: Option<Box<LocalReply>>,
     info: Option<StreamInfo>,
     grpc: bool,
+    /// Whether outlier detection asks what becomes of it.
+    watched: bool,
+}
+
+#[pinned_drop]
+impl<T: Transport> PinnedDrop for DispatchFuture<T> {
+    fn drop(self: Pin<&mut Self>) {
+        let this = self.project();
+        // Given up before its response: the endpoint is to blame only where its time was up.
+        if *this.watched && is_late() {
+            attempts::report(this.info.as_ref(), Outcome::Timeout);
+        }
+    }
 }
 
 impl<T: Transport> DispatchFuture<T> {
@@ -288,6 +327,7 @@ impl<T: Transport> DispatchFuture<T> {
             reply: Some(Box::new(reply)),
             info: Some(info),
             grpc,
+            watched: false,
         }
     }
 }
@@ -309,10 +349,18 @@ impl<T: Transport> Future for DispatchFuture<T> {
             None => return Poll::Ready(Ok(this.answer())),
         };
         this.call.set(None);
+        if std::mem::take(this.watched)
+            && let Some(outcome) = attempts::outcome(&ended, *this.grpc)
+        {
+            attempts::report(this.info.as_ref(), outcome);
+        }
         match ended {
-            Ok(response) => {
+            Ok(mut response) => {
                 let info = this.info.take().unwrap_or_default();
                 let in_flight = this.in_flight.take();
+                for cookie in info.cookies() {
+                    response.headers_mut().append(SET_COOKIE, cookie.clone());
+                }
                 Poll::Ready(Ok(
                     response.map(|body| ResponseBody::upstream(body, info, in_flight))
                 ))

@@ -6,7 +6,9 @@
 //! declared host of the same VirtualService.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use super::balancing::Balancing;
 use super::clusters::Clusters;
 use super::compile::Tables;
 use super::origin::{Listed, Origin};
@@ -112,7 +114,13 @@ fn fill_port<'s>(
         if !claimed.contains(service.host.as_str()) {
             let cluster = clusters.place(&service.host, "", Some(port), port);
             let domains = domains_of(service, source, &full_names);
-            tables.add(port, &domains, default_route(cluster));
+            let named = [(service.host.as_str(), "", Some(port))];
+            let balancing = clusters.balancing(named.into_iter(), [cluster].into_iter());
+            tables.add(
+                port,
+                &domains,
+                default_route(cluster, balancing.map(Arc::new)),
+            );
         }
     }
 }
@@ -213,10 +221,11 @@ fn suffixes(name: &str) -> impl Iterator<Item = &str> {
     ends.chain([name.len()]).filter_map(|n| name.get(n..))
 }
 
-fn default_route(cluster: u32) -> Vec<Listed> {
+fn default_route(cluster: u32, balancing: Option<Arc<Balancing>>) -> Vec<Listed> {
     let mut route = Route::unlisted("default", Policies::istio_default());
     route.weights = Weights::new([(0, 1)]).ok();
     route.choices = vec![Choice::of(cluster)];
+    route.balancing = balancing;
     vec![(route, Origin::NONE)]
 }
 

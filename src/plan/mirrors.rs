@@ -68,9 +68,7 @@ impl Shadows<Routed> for FromRoute {
 
     fn shadow(&self, routed: &Routed, place: usize) -> Routed {
         let first = routed.route().mirrors.as_ref().map(|it| it.first);
-        let mut shadow = routed.clone();
-        shadow.choice = first.unwrap_or_default().saturating_add(place as u32);
-        shadow
+        routed.to_choice(first.unwrap_or_default().saturating_add(place as u32))
     }
 
     fn dress<B>(&self, routed: &Routed, copy: &mut Request<B>) {

@@ -13,13 +13,12 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::context::ResponseFlags;
-use crate::endpoint::{Address, Endpoint};
-use crate::host;
 use crate::match_request::{Hosts, RequestHead, RouteIndex};
 use crate::reply::LocalReply;
 use crate::rt::Rng;
 
 mod attempts;
+mod balancing;
 mod chain;
 mod check_destination_rule;
 mod cluster;
@@ -143,23 +142,28 @@ pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: 
     // Tables hold fewer than 2^32 routes.
     let place = host.first.saturating_add(place as u32);
     let route = plan.route(place);
-    if route.mirrors.is_some() {
-        // One roll for the split and for mirrors, as in Envoy.
-        let roll = dice.next_u64();
-        let choice = route.choose_by(roll).unwrap_or_default();
-        return Decision::Route(Routed::new(plan, place, choice).rolled(roll));
+    // One roll for the split and for mirrors, as in Envoy.
+    let roll = route.mirrors.is_some().then(|| dice.next_u64());
+    let choice = match roll {
+        Some(roll) => route.choose_by(roll),
+        None => route.choose(dice),
+    };
+    let mut routed = Routed::new(plan, place, choice.unwrap_or_default());
+    if let Some(roll) = roll {
+        routed = routed.rolled(roll);
     }
-    let choice = route.choose(dice).unwrap_or_default();
-    Decision::Route(Routed::new(plan, place, choice))
+    if routed.is_passed() {
+        routed.pass_to(balancing::original_destination(request.authority, port));
+    }
+    Decision::Route(routed)
 }
 
 fn unknown_host(plan: PlanRef, port: u16, authority: &str) -> Decision {
     match plan.rules.unknown_hosts {
         UnknownHosts::Passthrough => {
-            let host = host::without_port(authority);
-            let address = Address::new(host.trim_matches(['[', ']']), port);
-            let routed = Routed::new(plan, ALLOW_ANY, 0);
-            Decision::Route(routed.passing_to(Endpoint::new(address, Arc::default()).passing()))
+            let mut routed = Routed::new(plan, ALLOW_ANY, 0);
+            routed.pass_to(balancing::original_destination(authority, port));
+            Decision::Route(routed)
         }
         UnknownHosts::Refused => {
             let reply = LocalReply::new(http::StatusCode::BAD_GATEWAY, ResponseFlags::NONE);

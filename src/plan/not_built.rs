@@ -53,37 +53,21 @@ fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnost
         "tunnel" if written.tunnel.is_some();
         "proxyProtocol" if written.proxy_protocol.is_some();
     );
-    let api::TrafficPolicy {
-        load_balancer,
-        outlier_detection,
-        tls,
-        port_level_settings,
-        ..
-    } = written;
-    blocks(load_balancer, outlier_detection, tls, at, found);
+    blocks(&written.load_balancer, &written.tls, at, found);
     let settings = at.field("portLevelSettings");
-    for (n, own) in port_level_settings.iter().enumerate() {
-        let api::PortTrafficPolicy {
-            load_balancer,
-            outlier_detection,
-            tls,
-            ..
-        } = own;
-        let at = settings.item(n);
-        blocks(load_balancer, outlier_detection, tls, at, found);
+    for (n, own) in written.port_level_settings.iter().enumerate() {
+        blocks(&own.load_balancer, &own.tls, settings.item(n), found);
     }
 }
 
 /// The blocks that a whole policy and settings for a port have in common.
 fn blocks(
     load_balancer: &Option<api::LoadBalancerSettings>,
-    outlier_detection: &Option<api::OutlierDetection>,
     tls: &Option<api::ClientTlsSettings>,
     at: At<'_>,
     found: &mut Diagnostics,
 ) {
     report!(found, at:
-        "outlierDetection" if outlier_detection.is_some();
         "tls" if tls.as_ref().is_some_and(|it| it.mode != api::ClientTlsMode::Disable);
     );
     if let Some(balancer) = load_balancer {
@@ -92,17 +76,7 @@ fn blocks(
 }
 
 fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Diagnostics) {
-    let least_request = written.simple.is_none_or(|simple| {
-        matches!(
-            simple,
-            api::SimpleLoadBalancer::Unspecified
-                | api::SimpleLoadBalancer::LeastConn
-                | api::SimpleLoadBalancer::LeastRequest
-        )
-    });
     report!(found, at:
-        "simple" if !least_request;
-        "consistentHash" if written.consistent_hash.is_some();
         "localityLbSetting" if written.locality_lb_setting.is_some();
         "zoneAwareLbSetting" if written.zone_aware_lb_setting.is_some();
         "warmup" if written.warmup.is_some();

@@ -71,6 +71,18 @@ impl StreamInfo {
         }
     }
 
+    /// Notes cookies the client is to keep.
+    pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
+        if let Some(routed) = &mut self.routed {
+            routed.note_cookies(cookies);
+        }
+    }
+
+    /// Cookies the client is to keep.
+    pub(super) fn cookies(&self) -> &[HeaderValue] {
+        self.routed.as_ref().map_or(&[], Routed::cookies)
+    }
+
     /// The request was answered before any try.
     pub(crate) const fn note_unsent(&mut self) {
         if let Some(routed) = &mut self.routed {
@@ -89,9 +101,9 @@ impl StreamInfo {
     #[must_use]
     pub fn upstream_cluster(&self) -> Option<&str> {
         let routed = self.routed.as_ref()?;
-        match routed.passthrough() {
-            Some(_) => Some("PassthroughCluster"),
-            None => Some(routed.cluster()?.name()),
+        match routed.cluster() {
+            Some(cluster) => Some(cluster.name()),
+            None => routed.passthrough().map(|_| "PassthroughCluster"),
         }
     }
 

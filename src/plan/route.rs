@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::balancing::Balancing;
 use super::routed::{Has, Routed};
 use crate::cors_policy::CorsPolicy;
 use crate::direct_response::DirectResponsePolicy;
@@ -27,6 +28,8 @@ pub(super) struct Route {
     pub(super) policies: Arc<Policies>,
     pub(super) redirect: Option<Arc<RedirectPolicy>>,
     pub(super) mirrors: Option<Arc<Mirrors>>,
+    /// What its requests note for the balancers of its destinations.
+    pub(super) balancing: Option<Arc<Balancing>>,
 }
 
 /// Where copies of a route's requests go.
@@ -88,6 +91,7 @@ impl Route {
             policies: Arc::new(policies),
             redirect: None,
             mirrors: None,
+            balancing: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use http::Request;
+use http::{HeaderValue, Request};
 
 use super::{Choice, Cluster, Plan, Route};
 use crate::endpoint::Endpoint;
@@ -38,10 +38,12 @@ pub(crate) struct Routed {
 struct Seldom {
     /// Endpoints of earlier tries, by their place.
     tried: Vec<u32>,
-    /// The endpoint of a host that nothing declares.
+    /// An endpoint that is in no cluster.
     passthrough: Option<Endpoint>,
     /// The roll that mirrored requests are routed by.
     roll: Option<u64>,
+    /// Cookies the client is to keep.
+    cookies: Vec<HeaderValue>,
 }
 
 impl Routed {
@@ -67,10 +69,9 @@ impl Routed {
         self
     }
 
-    /// The same, for a host that nothing declares.
-    pub(super) fn passing_to(mut self, endpoint: Endpoint) -> Self {
+    /// Notes that the request goes to an endpoint that is in no cluster.
+    pub(super) fn pass_to(&mut self, endpoint: Endpoint) {
         self.seldom.get_or_insert_default().passthrough = Some(endpoint);
-        self
     }
 
     /// The same, routed by this roll of the dice.
@@ -84,7 +85,36 @@ impl Routed {
         self.seldom.as_ref()?.roll
     }
 
-    /// The endpoint of a host that nothing declares.
+    /// Whether the destination is the address the request was sent to.
+    pub(super) fn is_passed(&self) -> bool {
+        let balancing = self.route().balancing.as_ref();
+        balancing.is_some_and(|it| it.passes) && self.cluster().is_some_and(Cluster::is_passthrough)
+    }
+
+    /// The same request on its way to another destination of its route.
+    pub(super) fn to_choice(&self, choice: u32) -> Self {
+        let mut other = self.clone();
+        other.choice = choice;
+        if let Some(seldom) = &mut other.seldom {
+            seldom.passthrough = None;
+        }
+        other
+    }
+
+    /// Notes cookies the client is to keep.
+    pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
+        if !cookies.is_empty() {
+            self.seldom.get_or_insert_default().cookies = cookies;
+        }
+    }
+
+    /// Cookies the client is to keep.
+    pub(super) fn cookies(&self) -> &[HeaderValue] {
+        let cookies = self.seldom.as_ref().map(|it| it.cookies.as_slice());
+        cookies.unwrap_or_default()
+    }
+
+    /// The endpoint that is in no cluster, where the request goes to one.
     pub(super) fn passthrough(&self) -> Option<&Endpoint> {
         self.seldom.as_ref()?.passthrough.as_ref()
     }
@@ -97,11 +127,17 @@ impl Routed {
         }
     }
 
-    /// Whether an earlier try went to the endpoint of this place.
+    /// The endpoints of earlier tries, by their place, where another is to be preferred.
     #[inline]
-    pub(super) fn has_tried(&self, place: u32) -> bool {
+    pub(super) fn tried(&self) -> &[u32] {
         let tried = self.seldom.as_ref().map(|it| it.tried.as_slice());
-        tried.unwrap_or_default().contains(&place)
+        match tried {
+            None | Some([]) => &[],
+            Some(tried) => match &self.route().balancing {
+                Some(balancing) if balancing.keeps_endpoint => &[],
+                _ => tried,
+            },
+        }
     }
 
     #[inline]

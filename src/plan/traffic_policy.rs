@@ -31,6 +31,15 @@ impl<'r> Written<'r> {
         })
     }
 
+    /// The consistent hash that is said for a port, or for all of them.
+    pub(super) fn hash_key(&self, port: Option<u16>) -> Option<&'r api::ConsistentHash> {
+        let balancer = match port {
+            Some(number) => self.port(number)?.load_balancer.as_ref(),
+            None => self.policy.load_balancer.as_ref(),
+        };
+        balancer?.consistent_hash.as_ref()
+    }
+
     fn origin(&self, level: Level) -> Origin {
         let rule = self.rule.clone();
         Origin { rule, level }

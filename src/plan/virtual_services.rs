@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::balancing::Balancing;
 use super::clusters::{Clusters, read_destination};
 use super::origin::{Listed, NarrowBlock, Origin};
 use super::policies::{matched_path, read_policies, report_combinations};
@@ -177,11 +178,31 @@ impl<'r> Rule<'r> {
             rule: block.rule.clone(),
             name: block.name.clone(),
             weights,
+            balancing: self.balancing(&choices, single, clusters),
             choices,
             policies: self.policies.clone(),
             redirect: self.redirect(block, port),
             mirrors,
         }
+    }
+
+    /// What requests note for the balancers of all the rule's destinations.
+    fn balancing(
+        &self,
+        choices: &[Choice],
+        single: bool,
+        clusters: &Clusters<'_>,
+    ) -> Option<Arc<Balancing>> {
+        let destinations = self.destinations.as_ref()?;
+        let named = destinations
+            .iter()
+            .map(|(it, _)| (&*it.host, &*it.subset, it.port));
+        let balancing = clusters.balancing(named, choices.iter().filter_map(|it| it.cluster))?;
+        let keeps_endpoint = single && !balancing.keys.is_empty();
+        Some(Arc::new(Balancing {
+            keeps_endpoint,
+            ..balancing
+        }))
     }
 
     /// What happens to requests for one destination: the rule's operations and its own.

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-/// The head of a request; extensions stay with the first try.
+use crate::context::Connection;
+
+/// The head of a request; of its extensions only the connection, the rest stays with the first try.
 ///
 /// The headers are kept as a list: cheaper to make than a map, and most requests need no second
 /// try. Lists are used again on the thread that drops them.
@@ -14,6 +16,7 @@ pub(super) struct Head {
     uri: Uri,
     version: Version,
     headers: List,
+    connection: Option<Connection>,
 }
 
 type List = Vec<(HeaderName, HeaderValue)>;
@@ -40,6 +43,7 @@ impl Head {
             uri: request.uri().clone(),
             version: request.version(),
             headers,
+            connection: request.extensions().get().copied(),
         }
     }
 
@@ -49,6 +53,9 @@ impl Head {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.version_mut() = self.version;
+        if let Some(connection) = self.connection {
+            request.extensions_mut().insert(connection);
+        }
         let headers = request.headers_mut();
         for (name, value) in &self.headers {
             // They stood in one map before, so there is room.

@@ -19,7 +19,7 @@ use crate::failure::{ClassifyFailure, Failure};
 use crate::limits::{Limits, Permit};
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, Replay, RequestBody};
-use crate::rt::{Rng, Timer};
+use crate::rt::{Rng, Timer, drop_late};
 use crate::select::{Own, Select};
 
 /// What retries must know of results and may note for the next try.
@@ -273,6 +273,9 @@ where
                     };
                     armed.late = None;
                     armed.permit = None;
+                    if late {
+                        drop_late(|| this.state.set(State::Ready));
+                    }
                     if !armed.retries(&result, late) {
                         return Poll::Ready(result);
                     }

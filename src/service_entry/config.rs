@@ -303,10 +303,6 @@ fn compile_workload(
         found.push(Diagnostic::new(Code::InvalidValue, at, message).hint("use resolution: DNS"));
         return None;
     }
-    if written.weight.is_some_and(|weight| weight > 1) {
-        let message = "this version does not weigh endpoints yet";
-        found.push(Diagnostic::new(Code::NotBuilt, at.field("weight"), message));
-    }
     let at = at.field("ports");
     let mut ports = indexmap::IndexMap::new();
     for (name, number) in &written.ports {

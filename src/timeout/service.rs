@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use super::policy::TimeoutPolicy;
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, RequestBody, RequestEnd};
-use crate::rt::Timer;
+use crate::rt::{Timer, drop_late};
 use crate::select::{Own, Select};
 
 /// Wraps services in [`Timeout`].
@@ -194,7 +194,7 @@ where
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 if watch.poll_late(this.timer, cx).is_ready() {
-                    this.inner.set(None);
+                    drop_late(|| this.inner.set(None));
                     polled = Poll::Ready(Ok(watch.reply()));
                 }
             }

@@ -10,7 +10,7 @@ use super::exchange::Observation;
 /// Everything that is not in this table is compared to the letter. Only the order of
 /// headers with different names, and the spelling of header names, are not looked at:
 /// neither carries meaning in HTTP.
-const MASKS: [(&str, Shape, &str); 6] = [
+const MASKS: [(&str, Shape, &str); 7] = [
     ("header.date", Shape::Present, "the two clocks tick apart"),
     (
         "header.x-envoy-upstream-service-time",
@@ -26,6 +26,11 @@ const MASKS: [(&str, Shape, &str); 6] = [
         "log.request_id",
         Shape::Uuid,
         "drawn by chance where the client gave none",
+    ),
+    (
+        "header.set-cookie",
+        Shape::Cookie,
+        "made of the ports of the connection",
     ),
     ("log.duration", Shape::Present, "a measured time"),
     (
@@ -50,6 +55,8 @@ enum Shape {
     Present,
     /// A random UUID as such; anything else to the letter.
     Uuid,
+    /// Sixteen hexadecimal digits in quotes as such; anything else to the letter.
+    Cookie,
 }
 
 /// A field in which the two sides differ.
@@ -141,10 +148,22 @@ fn masked(field: &str, value: &str, choice: bool) -> String {
     let mask = MASKS.iter().find(|(masked, ..)| *masked == family);
     match mask.map(|(_, shape, _)| shape) {
         Some(Shape::Present) => "(present)".to_owned(),
+        Some(Shape::Cookie) => without_hash(value),
         Some(Shape::Uuid) if is_uuid(value.trim_matches(['<', '>'])) => "(a UUID)".to_owned(),
         _ if choice && ENDPOINT_FIELDS.contains(&family) => "(any endpoint)".to_owned(),
         _ => value.to_owned(),
     }
+}
+
+/// The same with `(a hash)` in place of quoted digits.
+fn without_hash(value: &str) -> String {
+    let part = |part: &str| match part.len() == 16 && part.bytes().all(|it| it.is_ascii_hexdigit())
+    {
+        true => "(a hash)".to_owned(),
+        false => part.to_owned(),
+    };
+    let parts: Vec<String> = value.split('"').map(part).collect();
+    parts.join("\"")
 }
 
 /// A random UUID, version 4.

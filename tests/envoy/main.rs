@@ -67,6 +67,7 @@ macro_rules! cases {
 
 cases![
     aliases,
+    balancing,
     cors,
     destinations,
     direct_response,

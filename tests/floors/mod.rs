@@ -79,10 +79,14 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("headers", &["api", "context", "diagnostic", "select"]),
-    ("load_balancer", &["endpoint", "rt"]),
+    ("load_balancer", &["api", "diagnostic", "endpoint", "rt"]),
     (
         "match_request",
         &["api", "diagnostic", "host", "source", "string_match"],
+    ),
+    (
+        "outlier_detection",
+        &["api", "diagnostic", "duration", "endpoint"],
     ),
     (
         "mirror",
@@ -171,6 +175,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "load_balancer",
             "match_request",
             "mirror",
+            "outlier_detection",
             "percent",
             "redirect",
             "reply",

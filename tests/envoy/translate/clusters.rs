@@ -4,15 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tower_mesh::api::{
-    DestinationRule, Resource, Resources, ServiceEntryPort, Spec, Subset, WorkloadEntry,
+    DestinationRule, Resource, Resources, ServiceEntryPort, Spec, Subset, TrafficPolicy,
+    WorkloadEntry,
 };
 
 use super::actions::cluster_name;
 use super::hosts::{complete, most_specific};
-use super::{Client, Result, Service, is_visible};
+use super::{Client, Result, Service, balancing, is_visible};
 
 /// The namespace whose rules apply to everybody.
 const ROOT: &str = "istio-system";
+
+/// The DestinationRules for a host as one: the first policy, and every subset once.
+#[derive(Default)]
+pub(super) struct Rule {
+    pub(super) policy: Option<TrafficPolicy>,
+    pub(super) subsets: Vec<Subset>,
+}
 
 /// Outbound clusters: for every port of every service the whole service, and every subset
 /// its DestinationRule defines; with the number of endpoints of each.
@@ -24,17 +32,25 @@ pub(super) fn clusters(
     let mut clusters = Vec::new();
     let mut counts = BTreeMap::new();
     for service in registry {
-        let subsets = subsets(resources, service, client)?;
+        let rule = rule_for(resources, service, client)?;
+        let subsets = &rule.subsets;
         let whole = Subset::default();
         for port in service.ports.iter().filter(|port| is_http(port)) {
-            for subset in std::iter::once(&whole).chain(&subsets) {
+            for subset in std::iter::once(&whole).chain(subsets) {
                 let mut endpoints = Vec::new();
                 for endpoint in service.endpoints.iter().filter(|it| belongs(it, subset)) {
                     endpoints.push(address(service, endpoint, port)?);
                 }
                 let name = cluster_name(port.number, &subset.name, &service.host);
-                counts.insert(name.clone(), endpoints.len());
-                clusters.push(cluster(&name, &endpoints));
+                let mut cluster = cluster(&name, &endpoints);
+                let balancer = balancing::balancer(rule.policy.as_ref(), subset, port.number);
+                // A key leads to one endpoint, so there is no choice to be different about.
+                let choices = match balancing::write(&mut cluster, balancer)? {
+                    true => endpoints.len().min(1),
+                    false => endpoints.len(),
+                };
+                counts.insert(name, choices);
+                clusters.push(cluster);
             }
         }
     }
@@ -58,13 +74,18 @@ fn address(service: &Service, endpoint: &WorkloadEntry, port: &ServiceEntryPort)
     rest.address.clear();
     rest.ports.clear();
     rest.labels.clear();
+    rest.weight = None;
     if rest != WorkloadEntry::default() {
         return Err(format!("{}: not translated: {rest:?}", service.host));
     }
     let own = endpoint.ports.get(&port.name).copied();
     let number = own.or(port.target_port).unwrap_or(port.number);
     let socket = json!({"address": endpoint.address, "port_value": number});
-    Ok(json!({"endpoint": {"address": {"socket_address": socket}}}))
+    let weight = endpoint.weight.unwrap_or(1);
+    Ok(json!({
+        "endpoint": {"address": {"socket_address": socket}},
+        "load_balancing_weight": weight,
+    }))
 }
 
 /// Cluster settings of Istio without a traffic policy: least request, ten seconds to connect,
@@ -95,7 +116,7 @@ fn cluster(name: &str, endpoints: &[Value]) -> Value {
 ///
 /// A client's own namespace offers what is exported to that namespace, others what is not
 /// kept to themselves; whether that is exported to the client is asked of the host found.
-fn subsets(resources: &Resources, service: &Service, client: &Client) -> Result<Vec<Subset>> {
+pub(super) fn rule_for(resources: &Resources, service: &Service, client: &Client) -> Result<Rule> {
     for namespace in [&*client.namespace, &*service.namespace, ROOT] {
         let own = namespace == client.namespace;
         let offered = |rule: &DestinationRule| match rule.export_to.as_slice() {
@@ -120,9 +141,13 @@ fn subsets(resources: &Resources, service: &Service, client: &Client) -> Result<
         let Some((_, _, first)) = visible.first() else {
             continue;
         };
-        let mut subsets: Vec<Subset> = Vec::new();
+        let mut merged = Rule::default();
+        let subsets = &mut merged.subsets;
         for (_, resource, rule) in &visible {
             check(resource, rule)?;
+            if merged.policy.is_none() {
+                merged.policy.clone_from(&rule.traffic_policy);
+            }
             if rule.export_to != first.export_to {
                 return Err(format!(
                     "{}: exported unlike another for its host",
@@ -135,9 +160,9 @@ fn subsets(resources: &Resources, service: &Service, client: &Client) -> Result<
                 }
             }
         }
-        return Ok(subsets);
+        return Ok(merged);
     }
-    Ok(Vec::new())
+    Ok(Rule::default())
 }
 
 fn rule(resource: &Resource) -> Option<(&Resource, &DestinationRule)> {
@@ -147,15 +172,15 @@ fn rule(resource: &Resource) -> Option<(&Resource, &DestinationRule)> {
     }
 }
 
-/// Refuses traffic policies and selectors.
+/// Refuses selectors; what a policy may hold is said where it is translated.
 fn check(resource: &Resource, rule: &DestinationRule) -> Result<()> {
     let mut rest = rule.clone();
     rest.host.clear();
     rest.subsets.clear();
     rest.export_to.clear();
-    let plain = rule.subsets.iter().all(|it| it.traffic_policy.is_none());
-    match rest == DestinationRule::default() && plain {
+    rest.traffic_policy = None;
+    match rest == DestinationRule::default() {
         true => Ok(()),
-        false => Err(format!("{}: a traffic policy or a selector", resource.id())),
+        false => Err(format!("{}: a selector", resource.id())),
     }
 }

@@ -6,6 +6,7 @@
 //! refused, never left out, so a case cannot pass because a field was lost.
 
 mod actions;
+mod balancing;
 mod clusters;
 mod filters;
 mod header_operations;
@@ -54,6 +55,7 @@ pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Transl
     let registry = registry(resources, client)?;
     let (clusters, endpoints) = clusters::clusters(resources, &registry, client)?;
     let mut virtual_hosts = virtual_hosts(resources, &registry, client)?;
+    balancing::hash_policies(&mut virtual_hosts, resources, &registry, client)?;
     if client.registry_only {
         virtual_hosts.push(black_hole());
     }

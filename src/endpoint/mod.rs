@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
 use crate::limits::{Limits, Permit};
+
+mod ejections;
+
+pub(crate) use ejections::Ejections;
 
 /// Where an endpoint listens.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -294,6 +298,26 @@ impl Endpoint {
         self.load.active.load(Ordering::Relaxed)
     }
 
+    /// Whether outlier detection has left it out for now.
+    #[must_use]
+    pub fn is_ejected(&self) -> bool {
+        self.load.ejected.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ejected(&self, ejected: bool) {
+        self.load.ejected.store(ejected, Ordering::Relaxed);
+    }
+
+    /// Errors, gateway errors and failures on this side, each in a row.
+    pub(crate) fn failures(&self) -> &[AtomicU32; 3] {
+        &self.load.failures
+    }
+
+    pub(crate) fn ejections(&self) -> MutexGuard<'_, Ejections> {
+        let ejections = &self.load.ejections;
+        ejections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts one request until the guard is dropped.
     pub fn begin(&self) -> InFlight {
         self.load.active.fetch_add(1, Ordering::Relaxed);
@@ -309,13 +333,18 @@ impl Endpoint {
     }
 }
 
-/// The counters of one endpoint, which outlive a change of configuration.
+/// The counters of one endpoint, which outlive a change of configuration; on cache lines of their
+/// own, for every thread writes to them.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Load {
     active: AtomicU32,
     /// What a transport keeps for the endpoint.
     #[cfg(feature = "client")]
     kept: std::sync::OnceLock<Box<dyn std::any::Any + Send + Sync>>,
+    ejected: AtomicBool,
+    failures: [AtomicU32; 3],
+    ejections: Mutex<Ejections>,
 }
 
 /// One request under way; dropping it is the end of the request.

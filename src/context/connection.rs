@@ -1,0 +1,17 @@
+//! The connection a request came on.
+
+use std::net::SocketAddr;
+
+/// Where a request came from and where it came in: a server tells it in the request's extensions.
+///
+/// `consistentHash` by `useSourceIp` reads it, and a cookie made for `httpCookie` is made of it.
+/// Without it a request through a [`MeshClient`](crate::mesh::MeshClient) counts as coming from
+/// `127.0.0.1`, since all of an application's requests come from one place; one through a
+/// [`Forward`](crate::mesh::Forward) comes from nowhere in particular.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Connection {
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// The server's own.
+    pub local: SocketAddr,
+}

@@ -1,0 +1,292 @@
+//! One destination's balancer: its endpoints, and what is worked out for them beforehand.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+
+use super::policy::{Algorithm, LoadBalancerPolicy};
+use super::schedule::{self, Turns};
+use super::{Maglev, RingHash, least_request};
+use crate::endpoint::Endpoint;
+use crate::rt::Rng;
+
+/// The endpoints of a destination and the balancer that picks among them.
+///
+/// A pick takes `&self`, allocates nothing and takes the same time for three endpoints as for ten
+/// thousand; where weights differ under `LEAST_REQUEST` its time grows with the logarithm of
+/// their number, and picks take turns at a lock.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mesh::endpoint::{Address, Endpoint};
+/// use tower_mesh::load_balancer::{Algorithm, LoadBalancer, LoadBalancerPolicy, Pick};
+/// use tower_mesh::rt::Rng;
+///
+/// let endpoint = |port| Endpoint::new(Address::new("127.0.0.1", port), Arc::default());
+/// let policy = LoadBalancerPolicy::new(Algorithm::RoundRobin);
+/// let balancer = LoadBalancer::new(policy, vec![endpoint(1), endpoint(2)], &Rng::default());
+/// let mut pick = || balancer.pick(Pick::rolled(7)).map(|it| balancer.endpoints()[it].address());
+/// assert_ne!(pick(), pick());
+/// ```
+#[derive(Debug)]
+pub struct LoadBalancer {
+    policy: LoadBalancerPolicy,
+    endpoints: Vec<Endpoint>,
+    choice: Choice,
+    dice: Rng,
+    /// Whether there is something in `left`, for picks that need not look.
+    some_out: AtomicBool,
+    left: ArcSwapOption<Left>,
+    refreshing: Mutex<()>,
+}
+
+/// The endpoints left where some are out.
+#[derive(Debug)]
+struct Left {
+    places: Vec<u32>,
+    balancer: LoadBalancer,
+}
+
+/// What a pick goes by.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Pick {
+    /// A roll of the dice.
+    pub roll: u64,
+    /// The hash of the request's key, where it has one.
+    pub hash: Option<u64>,
+    /// Counts the picks for one try, from 0: each further one looks elsewhere.
+    pub again: u32,
+}
+
+impl Pick {
+    /// A pick by a roll of the dice alone.
+    #[must_use]
+    pub const fn rolled(roll: u64) -> Self {
+        Self {
+            roll,
+            hash: None,
+            again: 0,
+        }
+    }
+
+    /// The same for a request with a key.
+    #[must_use]
+    pub const fn hash(mut self, hash: Option<u64>) -> Self {
+        self.hash = hash;
+        self
+    }
+
+    /// The same, after so many other picks for the same try.
+    #[must_use]
+    pub const fn again(mut self, again: u32) -> Self {
+        self.again = again;
+        self
+    }
+}
+
+/// How to choose, with what is worked out for the endpoints there are.
+#[derive(Debug)]
+enum Choice {
+    Random,
+    LeastRequest,
+    /// By weight and requests under way.
+    LeastRequestTurns(Mutex<Turns>),
+    Rotation(Rotation),
+    /// By weight, all turns of a round written out.
+    Round(Rotation, Box<[u32]>),
+    /// By weight, where a round is too long for that.
+    Turns(Mutex<Turns>),
+    RingHash(RingHash),
+    Maglev(Maglev),
+}
+
+/// The turn. Picks of all threads count in one place, away from everything else: only so does a
+/// caller see one endpoint after the other, whichever thread it is on.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Rotation(AtomicUsize);
+
+impl Rotation {
+    fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn next(&self, among: usize) -> usize {
+        let turn = self.0.fetch_add(1, Ordering::Relaxed);
+        turn.checked_rem(among).unwrap_or_default()
+    }
+}
+
+impl LoadBalancer {
+    /// A balancer over these endpoints. Dice are rolled where there are turns to take, so that many
+    /// clients do not all begin with the first endpoint.
+    #[must_use]
+    pub fn new(policy: LoadBalancerPolicy, endpoints: Vec<Endpoint>, dice: &Rng) -> Self {
+        Self::starting(policy, endpoints, dice.clone(), None)
+    }
+
+    /// The same over other endpoints; a rotation goes on where it is.
+    #[must_use]
+    pub fn with_endpoints(&self, endpoints: Vec<Endpoint>) -> Self {
+        let turn = match &self.choice {
+            Choice::Rotation(turn) | Choice::Round(turn, _) => Some(turn.now()),
+            _ => None,
+        };
+        Self::starting(self.policy.clone(), endpoints, self.dice.clone(), turn)
+    }
+
+    pub(super) fn starting(
+        policy: LoadBalancerPolicy,
+        endpoints: Vec<Endpoint>,
+        dice: Rng,
+        turn: Option<usize>,
+    ) -> Self {
+        let start = || turn.unwrap_or_else(|| dice.next_u64() as usize);
+        let choice = Choice::new(policy.algorithm, &endpoints, start);
+        Self {
+            policy,
+            endpoints,
+            choice,
+            dice,
+            some_out: AtomicBool::new(false),
+            left: ArcSwapOption::empty(),
+            refreshing: Mutex::new(()),
+        }
+    }
+
+    /// How it balances.
+    #[must_use]
+    pub const fn policy(&self) -> &LoadBalancerPolicy {
+        &self.policy
+    }
+
+    /// The endpoints, in the order picks count them.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The place of the endpoint a request is to go to; nothing where there is none.
+    #[must_use]
+    pub fn pick(&self, pick: Pick) -> Option<usize> {
+        if self.some_out.load(Ordering::Relaxed)
+            && let Some(left) = &*self.left.load()
+        {
+            let place = left.balancer.choose(pick)?;
+            return left.places.get(place).map(|place| *place as usize);
+        }
+        self.choose(pick)
+    }
+
+    /// Takes note of which endpoints are left out now.
+    pub fn refresh(&self) {
+        let _refreshing = self
+            .refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (count, mut places) = (self.endpoints.len(), Vec::new());
+        for (place, endpoint) in self.endpoints.iter().enumerate() {
+            if !endpoint.is_ejected() {
+                places.push(place as u32);
+            }
+        }
+        let left = (places.len() < count && !self.panics(places.len())).then(|| {
+            let there = places
+                .iter()
+                .filter_map(|it| self.endpoints.get(*it as usize));
+            let balancer = self.with_endpoints(there.cloned().collect());
+            Arc::new(Left { places, balancer })
+        });
+        self.some_out.store(left.is_some(), Ordering::Relaxed);
+        self.left.store(left);
+    }
+
+    /// Whether so few are left that all are used. With seven tenths there are enough whatever the
+    /// threshold is, for Envoy counts them as 1.4 times as many.
+    fn panics(&self, left: usize) -> bool {
+        let (left, count) = (left as u64, self.endpoints.len() as u64);
+        left * 100 < u64::from(self.policy.panic_threshold) * count && left * 140 < 100 * count
+    }
+
+    fn choose(&self, pick: Pick) -> Option<usize> {
+        let endpoints = self.endpoints.as_slice();
+        match &self.choice {
+            Choice::LeastRequest => least_request(endpoints, pick.roll),
+            Choice::Rotation(turn) if !endpoints.is_empty() => Some(turn.next(endpoints.len())),
+            Choice::Rotation(_) => None,
+            Choice::Round(turn, round) => {
+                let place = round.get(turn.next(round.len()))?;
+                Some(*place as usize)
+            }
+            Choice::Random => {
+                // The high half of a product: as even as the roll is.
+                let place = (u128::from(pick.roll) * endpoints.len() as u128) >> 64;
+                (!endpoints.is_empty()).then_some(place as usize)
+            }
+            Choice::RingHash(ring) => ring.pick(pick.hash.unwrap_or(pick.roll), pick.again),
+            Choice::Maglev(table) => table.pick(pick.hash.unwrap_or(pick.roll), pick.again),
+            Choice::Turns(turns) => next(turns, |place| self.weight(place)),
+            Choice::LeastRequestTurns(turns) => next(turns, |place| {
+                let active = endpoints.get(place as usize).map_or(0, Endpoint::active);
+                self.weight(place) / (f64::from(active) + 1.0)
+            }),
+        }
+    }
+
+    fn weight(&self, place: u32) -> f64 {
+        let endpoint = self.endpoints.get(place as usize);
+        endpoint.map_or(1.0, |it| f64::from(it.weight()))
+    }
+}
+
+fn next(turns: &Mutex<Turns>, weight: impl FnOnce(u32) -> f64) -> Option<usize> {
+    // A turn is taken whole or not at all, so there is nothing a panic could leave broken.
+    let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.next(weight).map(|place| place as usize)
+}
+
+impl Choice {
+    fn new(algorithm: Algorithm, endpoints: &[Endpoint], start: impl FnOnce() -> usize) -> Self {
+        let mut weights = endpoints.iter().map(Endpoint::weight);
+        let first = weights.next();
+        let even = weights.all(|it| Some(it) == first);
+        let rotation = |start| Rotation(AtomicUsize::new(start));
+        let keyed = || -> Vec<(String, u32)> {
+            let keyed = |it: &Endpoint| (it.address().to_string(), it.weight());
+            endpoints.iter().map(keyed).collect()
+        };
+        match algorithm {
+            Algorithm::Random | Algorithm::Passthrough => Self::Random,
+            Algorithm::LeastRequest if even => Self::LeastRequest,
+            Algorithm::LeastRequest => Self::LeastRequestTurns(turns(endpoints, start())),
+            Algorithm::RoundRobin if even => Self::Rotation(rotation(start())),
+            Algorithm::RoundRobin => {
+                let weights: Vec<u32> = endpoints.iter().map(Endpoint::weight).collect();
+                match schedule::round(&weights) {
+                    Some(round) => Self::Round(rotation(start()), round),
+                    None => Self::Turns(turns(endpoints, start())),
+                }
+            }
+            Algorithm::RingHash { minimum_ring_size } => {
+                Self::RingHash(RingHash::new(&keyed(), minimum_ring_size))
+            }
+            Algorithm::Maglev { table_size } => Self::Maglev(Maglev::new(&keyed(), table_size)),
+        }
+    }
+}
+
+/// Turns by weight, some of the first ones skipped.
+fn turns(endpoints: &[Endpoint], start: usize) -> Mutex<Turns> {
+    let weight = |place: usize| {
+        endpoints
+            .get(place)
+            .map_or(1.0, |it| f64::from(it.weight()))
+    };
+    let mut turns = Turns::new((0..endpoints.len()).map(weight));
+    for _ in 0..start.checked_rem(endpoints.len()).unwrap_or_default() {
+        turns.next(|place| weight(place as usize));
+    }
+    Mutex::new(turns)
+}

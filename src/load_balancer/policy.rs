@@ -1,0 +1,57 @@
+//! The balancer of a destination, as data.
+
+/// How one of a destination's endpoints is chosen.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// `LEAST_REQUEST`, also `LEAST_CONN` and nothing at all: of two drawn at random the one with
+    /// fewer requests under way; where weights differ, turns by `weight / (under way + 1)`.
+    #[default]
+    LeastRequest,
+    /// `ROUND_ROBIN`: one after the other; where weights differ, turns by weight.
+    RoundRobin,
+    /// `RANDOM`: any, whatever its weight.
+    Random,
+    /// `PASSTHROUGH`: none of them, but the address the request was sent to.
+    Passthrough,
+    /// `consistentHash`, as a ring.
+    RingHash {
+        /// How many hashes the ring has at least; 1024 unless told, 8 388 608 at most.
+        minimum_ring_size: u64,
+    },
+    /// `consistentHash.maglev`.
+    Maglev {
+        /// How many slots the table has, a prime; 65 537 unless told, 5 000 011 at most.
+        table_size: u64,
+    },
+}
+
+impl Algorithm {
+    /// Whether it goes by a key of the request.
+    #[must_use]
+    pub const fn is_by_hash(self) -> bool {
+        matches!(self, Self::RingHash { .. } | Self::Maglev { .. })
+    }
+}
+
+/// `trafficPolicy.loadBalancer` of a destination.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LoadBalancerPolicy {
+    /// How an endpoint is chosen.
+    pub algorithm: Algorithm,
+    /// With fewer of the endpoints left in than this, in percent, all are used; never when 0. Istio
+    /// writes it as `outlierDetection.minHealthPercent`.
+    pub panic_threshold: u32,
+}
+
+impl LoadBalancerPolicy {
+    /// A policy of this algorithm and nothing else.
+    #[must_use]
+    pub const fn new(algorithm: Algorithm) -> Self {
+        Self {
+            algorithm,
+            panic_threshold: 0,
+        }
+    }
+}

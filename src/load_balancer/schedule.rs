@@ -1,0 +1,180 @@
+//! Turns by weight: the endpoint whose turn is due first comes first, as Envoy's EDF scheduler has it.
+//!
+//! Each endpoint is due every `1 / weight`. Of those due at the same time the one
+//! that has waited longest comes first, so weights 1, 2 and 3 give the order
+//! 2 1 2 0 1 2, again and again.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+
+/// A round may be this many turns an endpoint, or [`SHORT`] in all; longer ones are worked out turn
+/// by turn.
+const TURNS_EACH: u64 = 64;
+const SHORT: u64 = 1024;
+
+/// All turns of one round, each as a place among `weights`; nothing where a round is too long to
+/// be written out.
+pub(super) fn round(weights: &[u32]) -> Option<Box<[u32]>> {
+    let divisor = weights.iter().copied().fold(0, divisor);
+    if divisor == 0 {
+        return None;
+    }
+    let turns: u64 = weights.iter().map(|it| u64::from(it / divisor)).sum();
+    if turns > SHORT.max(TURNS_EACH * weights.len() as u64) {
+        return None;
+    }
+    // Turn `n` of an endpoint is due at `n / weight`; of two due at once the lesser weight has
+    // waited longer, of two of the same weight the first has.
+    let mut due: Vec<(u64, u64, u32)> = Vec::with_capacity(turns as usize);
+    for (place, weight) in weights.iter().enumerate() {
+        let weight = u64::from(weight / divisor);
+        due.extend((1..=weight).map(|n| (n, weight, place as u32)));
+    }
+    due.sort_by(|a, b| {
+        // Both are below 2^32.
+        let when = (a.0 * b.1).cmp(&(b.0 * a.1));
+        when.then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2))
+    });
+    Some(due.into_iter().map(|(_, _, place)| place).collect())
+}
+
+fn divisor(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Turns worked out one by one, for weights that change from turn to turn.
+#[derive(Debug)]
+pub(super) struct Turns {
+    entries: BinaryHeap<Entry>,
+    given: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    due: f64,
+    since: u64,
+    place: u32,
+}
+
+impl Turns {
+    /// The first turns of endpoints of these weights.
+    pub(super) fn new(weights: impl Iterator<Item = f64>) -> Self {
+        let entries: BinaryHeap<_> = weights
+            .enumerate()
+            .map(|(n, weight)| Entry {
+                due: 1.0 / weight,
+                since: n as u64,
+                place: n as u32,
+            })
+            .collect();
+        let given = entries.len() as u64;
+        Self { entries, given }
+    }
+
+    /// Whose turn it is; `weight` says with which weight it waits for its next.
+    pub(super) fn next(&mut self, weight: impl FnOnce(u32) -> f64) -> Option<u32> {
+        let mut first = self.entries.peek_mut()?;
+        let place = first.place;
+        first.due += 1.0 / weight(place);
+        first.since = self.given;
+        self.given = self.given.wrapping_add(1);
+        drop::<PeekMut<'_, _>>(first);
+        Some(place)
+    }
+}
+
+/// The greatest is the one due first.
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let due = other.due.total_cmp(&self.due);
+        due.then(other.since.cmp(&self.since))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert, prop_assert_eq, prop_assume, proptest};
+
+    use super::{Turns, round};
+
+    /// The order of turns by exact fractions, an endpoint at a time, without any cleverness.
+    fn one_by_one(weights: &[u32], count: usize) -> Vec<u32> {
+        // (turns had, waiting since)
+        let mut state: Vec<(u64, usize)> = (0..weights.len()).map(|n| (0, n)).collect();
+        let mut order = Vec::new();
+        for n in 0..count {
+            let next = (0..weights.len()).min_by(|a, b| {
+                let (x, y) = (state[*a], state[*b]);
+                let left = u128::from(x.0 + 1) * u128::from(weights[*b]);
+                let right = u128::from(y.0 + 1) * u128::from(weights[*a]);
+                left.cmp(&right).then(x.1.cmp(&y.1))
+            });
+            let next = next.expect("somebody");
+            state[next] = (state[next].0 + 1, weights.len() + n);
+            order.push(next as u32);
+        }
+        order
+    }
+
+    #[test]
+    fn weights_one_two_three_take_turns_as_envoy_gives_them() {
+        assert_eq!(*round(&[1, 2, 3]).expect("short"), [2, 1, 2, 0, 1, 2]);
+        assert_eq!(*round(&[10, 20, 30]).expect("short"), [2, 1, 2, 0, 1, 2]);
+        assert_eq!(round(&[1, 1_000_000]), None);
+        assert_eq!(round(&[]), None);
+        assert_eq!(round(&[0, 0]), None);
+    }
+
+    #[test]
+    fn turns_worked_out_one_by_one_are_those_of_the_round() {
+        let mut turns = Turns::new([1.0, 2.0, 3.0].into_iter());
+        let order: Vec<_> = (0..6).map(|_| turns.next(|it| f64::from(it + 1))).collect();
+        // One round; later ones may differ in who of two due at once is first, by a last bit.
+        assert_eq!(order, [2, 1, 2, 0, 1, 2].map(Some));
+        assert_eq!(Turns::new(std::iter::empty()).next(|_| 1.0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_round_is_what_turns_one_by_one_come_to(weights in proptest::collection::vec(1_u32..9, 1..9)) {
+            let round = round(&weights).expect("short");
+            let want = one_by_one(&weights, round.len() * 3);
+            let thrice = [&*round, &*round, &*round].concat();
+            prop_assert_eq!(thrice, want);
+        }
+
+        #[test]
+        fn everyone_gets_its_share_within_one_turn(weights in proptest::collection::vec(1_u32..1000, 2..20)) {
+            let total: u32 = weights.iter().sum();
+            prop_assume!(total > 0);
+            let mut turns = Turns::new(weights.iter().map(|it| f64::from(*it)));
+            let mut had = vec![0_u32; weights.len()];
+            for _ in 0..total {
+                let next = turns.next(|it| f64::from(weights[it as usize])).expect("somebody");
+                had[next as usize] += 1;
+            }
+            for (had, weight) in had.iter().zip(&weights) {
+                prop_assert!(had.abs_diff(*weight) <= 1, "{had} of {weight}");
+            }
+        }
+    }
+}

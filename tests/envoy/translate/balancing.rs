@@ -1,0 +1,161 @@
+//! Load balancing settings as the policy of an Envoy cluster and the hash policies of routes.
+
+use serde_json::{Value, json};
+use tower_mesh::api::{
+    ConsistentHash, LoadBalancerSettings, Resources, SimpleLoadBalancer, Subset, TrafficPolicy,
+};
+
+use super::actions::seconds;
+use super::clusters::{Rule, rule_for};
+use super::{Client, Result, Service};
+
+/// Policy merge: settings for the port stand for the whole of a policy; of a subset's policy
+/// the settings for the port, else its own balancer, else what the host has.
+pub(super) fn balancer(
+    host: Option<&TrafficPolicy>,
+    subset: &Subset,
+    port: u32,
+) -> Option<LoadBalancerSettings> {
+    let own = |policy: &TrafficPolicy| {
+        let mut settings = policy.port_level_settings.iter();
+        let of_port = settings.find(|it| it.port.as_ref().is_some_and(|it| it.number == port));
+        match of_port {
+            Some(settings) => (true, settings.load_balancer.clone()),
+            None => (false, policy.load_balancer.clone()),
+        }
+    };
+    let host = host.and_then(|policy| own(policy).1);
+    match subset.traffic_policy.as_ref().map(own) {
+        Some((true, balancer)) => balancer,
+        Some((false, balancer)) => balancer.or(host),
+        None => host,
+    }
+}
+
+/// Writes a cluster's balancer; whether it is one that goes by key.
+pub(super) fn write(cluster: &mut Value, balancer: Option<LoadBalancerSettings>) -> Result<bool> {
+    let Some(mut balancer) = balancer else {
+        return Ok(false);
+    };
+    let simple = balancer.simple.take();
+    let hash = balancer.consistent_hash.take();
+    if balancer != LoadBalancerSettings::default() {
+        return Err(format!("not translated: {balancer:?}"));
+    }
+    let Some(hash) = hash else {
+        cluster["lb_policy"] = json!(match simple.unwrap_or_default() {
+            SimpleLoadBalancer::Random => "RANDOM",
+            SimpleLoadBalancer::RoundRobin => "ROUND_ROBIN",
+            SimpleLoadBalancer::Passthrough => return Err("the original destination".to_owned()),
+            _ => "LEAST_REQUEST",
+        });
+        return Ok(false);
+    };
+    match hash.maglev {
+        Some(maglev) => {
+            cluster["lb_policy"] = json!("MAGLEV");
+            cluster["maglev_lb_config"] =
+                json!({"table_size": maglev.table_size.unwrap_or(65_537)});
+        }
+        None => {
+            let size = hash.ring_hash.and_then(|it| it.minimum_ring_size);
+            let size = size.or(hash.minimum_ring_size).unwrap_or(1024);
+            cluster["lb_policy"] = json!("RING_HASH");
+            cluster["ring_hash_lb_config"] = json!({"minimum_ring_size": size});
+        }
+    }
+    Ok(true)
+}
+
+/// Hash policies: a route has those of all its destinations. A rule with one destination that
+/// has one does not keep retries from the endpoint that failed.
+pub(super) fn hash_policies(
+    virtual_hosts: &mut [Value],
+    resources: &Resources,
+    registry: &[Service],
+    client: &Client,
+) -> Result<()> {
+    for host in virtual_hosts {
+        for route in host["routes"].as_array_mut().into_iter().flatten() {
+            let is_default = route["name"] == "default";
+            let Some(action) = route.get_mut("route") else {
+                continue;
+            };
+            let weighted = action["weighted_clusters"]["clusters"].as_array();
+            let several = weighted.map(|list| list.iter().map(|it| it["name"].clone()).collect());
+            let single = several.is_none();
+            let named: Vec<Value> = several.unwrap_or_else(|| vec![action["cluster"].clone()]);
+            let mut policies = Vec::new();
+            for name in &named {
+                let name = name.as_str().unwrap_or_default();
+                policies.extend(hash_policy(name, resources, registry, client)?);
+            }
+            if policies.is_empty() {
+                continue;
+            }
+            action["hash_policy"] = json!(policies);
+            if single && !is_default {
+                let retries = action
+                    .get_mut("retry_policy")
+                    .and_then(Value::as_object_mut);
+                retries.and_then(|it| it.remove("retry_host_predicate"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The hash policy of a destination, by its cluster's name: the subset's, else the host's.
+///
+/// Settings for a port count where the destination names the port; cases leave that out.
+fn hash_policy(
+    cluster: &str,
+    resources: &Resources,
+    registry: &[Service],
+    client: &Client,
+) -> Result<Option<Value>> {
+    let parts: Vec<&str> = cluster.split('|').collect();
+    let [_, _, subset, host] = parts.as_slice() else {
+        return Ok(None);
+    };
+    let Some(service) = registry.iter().find(|service| service.host == *host) else {
+        return Ok(None);
+    };
+    let Rule { policy, subsets } = rule_for(resources, service, client)?;
+    let hash = |policy: Option<&TrafficPolicy>| -> Result<Option<ConsistentHash>> {
+        let Some(policy) = policy else {
+            return Ok(None);
+        };
+        let mut ports = policy.port_level_settings.iter();
+        if ports.any(|it| {
+            it.load_balancer
+                .as_ref()
+                .is_some_and(|it| it.consistent_hash.is_some())
+        }) {
+            return Err(format!("{cluster}: a key for a port"));
+        }
+        let balancer = policy.load_balancer.as_ref();
+        Ok(balancer.and_then(|it| it.consistent_hash.clone()))
+    };
+    let subset = subsets.iter().find(|it| it.name == *subset);
+    let own = hash(subset.and_then(|it| it.traffic_policy.as_ref()))?;
+    let Some(hash) = own.or(hash(policy.as_ref())?) else {
+        return Ok(None);
+    };
+    Ok(Some(if !hash.http_header_name.is_empty() {
+        json!({"header": {"header_name": hash.http_header_name}})
+    } else if let Some(cookie) = hash.http_cookie {
+        let mut made = json!({"name": cookie.name, "path": cookie.path});
+        if let Some(ttl) = cookie.ttl {
+            made["ttl"] = json!(seconds(ttl));
+        }
+        let attributes = cookie.attributes.iter();
+        let attributes = attributes.map(|it| json!({"name": it.name, "value": it.value}));
+        made["attributes"] = json!(attributes.collect::<Vec<_>>());
+        json!({"cookie": made})
+    } else if hash.use_source_ip == Some(true) {
+        json!({"connection_properties": {"source_ip": true}})
+    } else {
+        json!({"query_parameter": {"name": hash.http_query_parameter_name}})
+    }))
+}
