@@ -87,6 +87,7 @@ pub mod failure;
 pub mod reply;
 pub mod request_url;
 pub mod string_match;
+mod validation;
 
 pub mod body;
 pub mod request_body;

@@ -105,7 +105,13 @@ impl Decoder {
             return;
         }
         let message = format!("there is no field {} here", shortened(&entry.key));
-        let diagnostic = Diagnostic::new(Code::UnknownField, at.field(&entry.key), message);
+        let mut diagnostic = Diagnostic::new(Code::UnknownField, at.field(&entry.key), message);
+        let of_fault = known
+            .iter()
+            .any(|it| ["fixed_delay", "http_status"].contains(it));
+        if of_fault && did_you_mean(&entry.key, known).as_deref() == Some("percentage") {
+            diagnostic = diagnostic.firm();
+        }
         let hint = self.hint_for(entry, entries, at, known);
         self.report(entry.mark, diagnostic.hint(hint));
     }

@@ -7,7 +7,7 @@ use granit_parser::{
     ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag,
 };
 
-use super::node::{Entry, Mark, Node, Value};
+use super::node::{Entry, Mark, Node, Value, shortened};
 use super::{MAX_FAULTS, metadata};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, Place};
 
@@ -131,11 +131,13 @@ impl Reader<'_> {
             let message = format!("values nest deeper than {MAX_DEPTH}");
             return self.complain(mark, Diagnostic::new(Code::TooLarge, At::Top, message));
         }
-        let mut diagnostic = Diagnostic::new(Code::Syntax, At::Top, error.info());
-        if let Some(key) = key_without_blank(text, error.marker()) {
-            diagnostic = diagnostic.hint(format!("a blank is missing after \"{key}:\""));
+        if let Some((mark, key, word)) = key_without_blank(text, error.marker()) {
+            let message = format!("{} is one word to YAML", shortened(word));
+            let diagnostic = Diagnostic::new(Code::Syntax, At::Top, message);
+            let hint = format!("a blank is missing after \"{key}:\"");
+            return self.complain(mark, diagnostic.hint(hint));
         }
-        self.complain(mark, diagnostic)
+        self.complain(mark, Diagnostic::new(Code::Syntax, At::Top, error.info()))
     }
 
     fn document(&mut self, events: &mut Events<'_>) -> Result<Option<Node>, Stop> {
@@ -360,14 +362,23 @@ impl Size {
     }
 }
 
-/// The key of a `key:value` on the line of the fault or the one before, which YAML reads as one word.
-fn key_without_blank<'t>(text: &'t str, fault: &Marker) -> Option<&'t str> {
+/// The key of a `key:value` on the line of the fault or the one before, which YAML reads as one
+/// word; where it stands, and the word.
+fn key_without_blank<'t>(text: &'t str, fault: &Marker) -> Option<(Mark, &'t str, &'t str)> {
     let before = text.get(..fault.byte_offset()?)?;
-    let line = before.rfind('\n').unwrap_or(0);
-    let start = before[..line].rfind('\n').map_or(0, |end| end + 1);
-    text[start..].lines().take(2).find_map(|line| {
-        let (key, value) = line.trim_start_matches([' ', '-']).split_once(':')?;
-        let word = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (word && value.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(key)
+    let line = before.rfind('\n');
+    let above = line.map(|line| before[..line].rfind('\n').map_or(0, |end| end + 1));
+    let first = fault.line() - usize::from(line.is_some() && fault.line() > 1);
+    let lines = text[above.unwrap_or(0)..]
+        .lines()
+        .take(1 + usize::from(line.is_some()));
+    lines.zip(first..).find_map(|(line, number)| {
+        let word = line.trim_start_matches([' ', '-']);
+        let column = line.len() - word.len() + 1;
+        let (key, value) = word.split_once(':')?;
+        let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let joined = plain && value.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let (line, column) = (count(number), count(column));
+        joined.then_some((Mark { line, column }, key, word.trim_end()))
     })
 }

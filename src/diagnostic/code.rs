@@ -45,6 +45,7 @@ macro_rules! codes {
                         | Self::UnknownHost
                         | Self::UnknownPort
                         | Self::UnknownGateway
+                        | Self::UnknownDelegate
                         | Self::NeverMatches
                         | Self::MissingFile
                 )
@@ -90,7 +91,7 @@ codes! {
     Deprecated = "deprecated", Warning;
     /// This version does not act on the field yet; to go on without its effect, read leniently.
     NotBuilt = "not-built", Error, lenient;
-    /// A second VirtualService for a host that another one owns.
+    /// A second VirtualService, or traffic policy, for a host that another one owns.
     DuplicateHost = "duplicate-host", Warning;
     /// A destination subset that no DestinationRule defines: requests to it get 503 NC.
     UnknownSubset = "unknown-subset", Warning;
@@ -98,8 +99,10 @@ codes! {
     UnknownHost = "unknown-host", Warning;
     /// A destination port the host does not have: requests to it get 503 NC.
     UnknownPort = "unknown-port", Warning;
-    /// The client is to be a gateway that no resource declares: everything is 404.
+    /// A gateway that no resource declares.
     UnknownGateway = "unknown-gateway", Warning;
+    /// A delegate that is not there, or is none: the rule is left out.
+    UnknownDelegate = "unknown-delegate", Warning;
     /// A rule that can never be reached.
     Unreachable = "unreachable", Warning;
     /// A value that nothing ever equals.

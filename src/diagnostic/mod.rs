@@ -9,7 +9,8 @@
 //! # Codes
 //!
 //! They are stable: a script may rely on them. Read leniently, some errors become
-//! warnings, and the field they stand at has no effect.
+//! warnings, and the field they stand at has no effect; but a misspelt percentage
+//! of a fault stays an error, for without it the fault would never fire.
 //!
 //! | Code | Severity | Meaning |
 //! |---|---|---|
@@ -27,11 +28,12 @@
 //! | `unquoted-text` | warning | An unquoted YAML number, boolean or null where text belongs: Kubernetes refuses it. |
 //! | `deprecated` | warning | A field that Istio has replaced; it still works. |
 //! | `not-built` | error; lenient: warning | This version does not act on the field yet; to go on without its effect, read leniently. |
-//! | `duplicate-host` | warning | A second VirtualService for a host that another one owns. |
+//! | `duplicate-host` | warning | A second VirtualService, or traffic policy, for a host that another one owns. |
 //! | `unknown-subset` | warning | A destination subset that no DestinationRule defines: requests to it get 503 NC. |
 //! | `unknown-host` | warning | A destination host nothing declares. |
 //! | `unknown-port` | warning | A destination port the host does not have: requests to it get 503 NC. |
-//! | `unknown-gateway` | warning | The client is to be a gateway that no resource declares: everything is 404. |
+//! | `unknown-gateway` | warning | A gateway that no resource declares. |
+//! | `unknown-delegate` | warning | A delegate that is not there, or is none: the rule is left out. |
 //! | `unreachable` | warning | A rule that can never be reached. |
 //! | `never-matches` | warning | A value that nothing ever equals. |
 //! | `large-body` | warning | A body so large that every copy of the configuration suffers. |
@@ -43,12 +45,14 @@ use std::fmt;
 use std::sync::Arc;
 
 mod code;
+mod list;
 mod path;
 #[cfg(feature = "snippets")]
 mod render;
 mod serialize;
 
 pub use code::Code;
+pub use list::Diagnostics;
 pub(crate) use path::At;
 pub use path::{FieldPath, Step};
 #[cfg(feature = "snippets")]
@@ -138,19 +142,32 @@ pub struct Diagnostic {
     hint: Option<String>,
     resource: Option<ResourceName>,
     place: Option<Place>,
+    /// An error even when read leniently.
+    firm: bool,
 }
 
 impl Diagnostic {
     pub(crate) fn new(code: Code, at: At<'_>, message: impl Into<String>) -> Self {
+        Self::at_path(code, at.to_path(), message)
+    }
+
+    pub(crate) fn at_path(code: Code, path: FieldPath, message: impl Into<String>) -> Self {
         Self {
             code,
             severity: code.severity(),
-            path: at.to_path(),
+            path,
             message: message.into(),
             hint: None,
             resource: None,
             place: None,
+            firm: false,
         }
+    }
+
+    /// Keeps it an error even when read leniently.
+    pub(crate) const fn firm(mut self) -> Self {
+        self.firm = true;
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -234,104 +251,3 @@ impl fmt::Display for Diagnostic {
         }
     }
 }
-
-/// Everything found while reading and compiling.
-///
-/// As an error it stands for a configuration that was refused; the list then
-/// holds at least one [`Severity::Error`].
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Diagnostics(Vec<Diagnostic>);
-
-impl Diagnostics {
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
-    }
-
-    pub(crate) fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    /// Names the resource that everything found from `start` on stands in.
-    #[cfg(feature = "yaml")]
-    pub(crate) fn name(&mut self, start: usize, resource: &ResourceName) {
-        for diagnostic in self.0.iter_mut().skip(start) {
-            diagnostic.resource.get_or_insert_with(|| resource.clone());
-        }
-    }
-
-    /// Brings the findings into the order in which a reader of the files meets them.
-    pub(crate) fn sort(&mut self) {
-        self.0.sort_by(|a, b| {
-            let key = |it: &Diagnostic| {
-                let place = it.place.as_ref();
-                place.map(|it| (it.file.clone(), it.line, it.column))
-            };
-            key(a).cmp(&key(b))
-        });
-    }
-
-    /// Turns what may be overlooked on request into warnings.
-    pub(crate) fn lenient(mut self) -> Self {
-        for diagnostic in &mut self.0 {
-            if diagnostic.code.may_be_overlooked() && diagnostic.severity == Severity::Error {
-                diagnostic.severity = Severity::Warning;
-            }
-        }
-        self
-    }
-
-    /// Whether anything was refused.
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|it| it.severity == Severity::Error)
-    }
-
-    /// How many findings there are.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether nothing was found.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The findings, by file, line and column.
-    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Diagnostics {
-    type Item = &'a Diagnostic;
-    type IntoIter = std::slice::Iter<'a, Diagnostic>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl IntoIterator for Diagnostics {
-    type Item = Diagnostic;
-    type IntoIter = std::vec::IntoIter<Diagnostic>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, diagnostic) in self.iter().enumerate() {
-            if n > 0 {
-                f.write_str("\n")?;
-            }
-            diagnostic.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Diagnostics {}

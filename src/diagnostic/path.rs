@@ -27,6 +27,11 @@ impl FieldPath {
         &self.0
     }
 
+    /// The steps to what holds the field.
+    pub(crate) fn parent(&self) -> &[Step] {
+        self.0.split_last().map_or(&[], |(_, above)| above)
+    }
+
     /// Whether this is the document itself.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

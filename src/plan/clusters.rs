@@ -235,15 +235,14 @@ pub(super) fn read_destination(
     found: &mut Diagnostics,
 ) -> Option<(String, Option<u16>)> {
     if written.host.is_empty() || written.host == "*" {
-        let message = match written.host.as_str() {
-            "" => "destination is required".to_owned(),
-            host => format!("invalid destination host {host}"),
+        let (code, message) = match written.host.as_str() {
+            "" => (Code::MissingField, "destination is required".to_owned()),
+            host => (
+                Code::InvalidValue,
+                format!("invalid destination host {host}"),
+            ),
         };
-        found.push(Diagnostic::new(
-            Code::InvalidValue,
-            at.field("host"),
-            message,
-        ));
+        found.push(Diagnostic::new(code, at.field("host"), message));
         return None;
     }
     let port = match &written.port {

@@ -9,6 +9,7 @@ use super::clusters::Clusters;
 use super::destination_rules::DestinationRules;
 use super::live::Live;
 use super::origin::{Listed, Origin, Owners};
+use super::references::References;
 use super::route::{Policies, Route};
 use super::virtual_services::{VirtualService, is_bound, visible};
 use super::{
@@ -16,10 +17,11 @@ use super::{
     mesh_hosts, not_built,
 };
 use crate::api::{Resource, Resources, Spec};
-use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, Severity};
 use crate::rt::Rng;
 use crate::service_entry::Registry;
 use crate::source::Source;
+use crate::validation;
 
 /// What a plan is compiled for, beside the resources.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,7 @@ pub(crate) fn compile(
     let list = in_order(resources);
     report_doubles(&list, &mut found);
     let registry = read_registry(&list, source, &mut found);
+    judge(&list, &registry, source, &mut found);
     let rules = DestinationRules::new(list.iter().copied(), &registry, source);
     let gateway = source.gateway.is_some();
     let mut clusters = Clusters::new(
@@ -97,6 +100,9 @@ pub(crate) fn compile(
     }
 
     owners.add_hidden(&list, source);
+    for resource in &list {
+        judge_unseen(resource, source, &clusters, &mut found);
+    }
 
     let mut tables = Tables::default();
     let unknown_hosts = match (&source.gateway, options.registry_only) {
@@ -142,7 +148,7 @@ pub(crate) fn compile(
         live: Arc::new(live.needed_by(&clusters)),
         clusters,
     };
-    found.sort();
+    found.settle();
     if options.lenient {
         found = found.lenient();
     }
@@ -201,6 +207,53 @@ fn in_order(resources: &Resources) -> Vec<&Resource> {
     list
 }
 
+/// Tells what is wrong with each resource by itself, and what it refers to in vain.
+fn judge(list: &[&Resource], registry: &Registry, source: &Source, found: &mut Diagnostics) {
+    let references = References::new(list, registry, source);
+    for resource in list {
+        let mut about = Diagnostics::default();
+        validation::check(resource, source, &mut about);
+        if let Spec::DestinationRule(written) = &resource.spec {
+            judge_policies(written, &mut about);
+        }
+        references.check(resource, &mut about);
+        tell(resource, about, found);
+    }
+}
+
+/// Tells what the rooms find wrong in a DestinationRule's policies, but for what is said already.
+fn judge_policies(written: &crate::api::DestinationRule, about: &mut Diagnostics) {
+    let mut by_rooms = Diagnostics::default();
+    check_destination_rule::check(written, At::Top.field("spec"), &mut by_rooms);
+    let said = about.len();
+    for finding in by_rooms {
+        let is_said =
+            |it: &Diagnostic| it.path() == finding.path() && it.severity() >= finding.severity();
+        if !about.iter().take(said).any(is_said) {
+            about.push(finding);
+        }
+    }
+}
+
+/// Tells what is wrong with a VirtualService that this client does not see: nobody could use it.
+fn judge_unseen(
+    resource: &Resource,
+    source: &Source,
+    clusters: &Clusters<'_>,
+    found: &mut Diagnostics,
+) {
+    let Spec::VirtualService(written) = &resource.spec else {
+        return;
+    };
+    if source.sees(resource.metadata.namespace_or_default(), &written.export_to) {
+        return;
+    }
+    let mut about = Diagnostics::default();
+    VirtualService::read(resource, written, source, clusters, &mut about);
+    about.retain(|it| it.severity() == Severity::Error && it.code() != Code::NotBuilt);
+    tell(resource, about, found);
+}
+
 fn tell(resource: &Resource, about: Diagnostics, found: &mut Diagnostics) {
     if about.is_empty() {
         return;
@@ -249,11 +302,8 @@ fn read_registry(list: &[&Resource], source: &Source, found: &mut Diagnostics) -
                 let (name, domain) = (&resource.metadata.name, &source.cluster_domain);
                 registry.add_service(namespace, name, domain, written, at, &mut about);
             }
-            Spec::DestinationRule(written) => {
-                check_destination_rule::check(written, at, &mut about)
-            }
             Spec::Gateway(written) => not_built::gateway(written, at, &mut about),
-            Spec::VirtualService(_) => {}
+            Spec::VirtualService(_) | Spec::DestinationRule(_) => {}
         }
         tell(resource, about, found);
     }

@@ -35,9 +35,11 @@ mod mirrors;
 mod not_built;
 mod origin;
 mod policies;
+mod references;
 mod response_body;
 mod route;
 mod routed;
+mod shadowed;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
 mod traffic_policy;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexSet;
+
 use super::balancing::Balancing;
 use super::clusters::{Clusters, read_destination};
 use super::origin::{Listed, NarrowBlock, Origin};
@@ -71,24 +73,13 @@ impl<'r> VirtualService<'r> {
     ) -> Self {
         let namespace = resource.metadata.namespace_or_default();
         let at = At::Top.field("spec");
-        let mut hosts = Vec::with_capacity(written.hosts.len());
-        for (n, name) in written.hosts.iter().enumerate() {
-            let full = host::resolve_short_name(name, namespace, &source.cluster_domain);
-            let at = at.field("hosts");
-            if name.is_empty() {
-                let message = "a host may not be empty";
-                found.push(Diagnostic::new(Code::InvalidValue, at.item(n), message));
-            } else if hosts.contains(&full) {
-                let message = format!("duplicate hosts in virtual service: {name}");
-                found.push(Diagnostic::new(Code::InvalidValue, at.item(n), message));
-            } else {
-                hosts.push(full);
-            }
-        }
-        if written.http.is_empty() && written.tcp.is_empty() && written.tls.is_empty() {
-            let message = "http, tcp or tls must be provided in virtual service";
-            found.push(Diagnostic::new(Code::MissingField, at, message));
-        }
+        // What is wrong with them is the validation's to say.
+        let mut hosts: IndexSet<String> = IndexSet::with_capacity(written.hosts.len());
+        let names = written.hosts.iter().filter(|name| !name.is_empty());
+        hosts.extend(
+            names.map(|name| host::resolve_short_name(name, namespace, &source.cluster_domain)),
+        );
+        let hosts = hosts.into_iter().collect();
         not_built::virtual_service(written, at, found);
         let at_http = at.field("http");
         let mut rules = Vec::with_capacity(written.http.len());

@@ -1,6 +1,6 @@
 //! From `HTTPRetry` as written to a policy.
 
-use super::on::RetryOn;
+use super::on::{RetryOn, WORDS};
 use super::policy::RetryPolicy;
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
@@ -27,7 +27,8 @@ pub(crate) fn compile(
             Ok(on) => Some(on),
             Err(error) => {
                 let at = at.field("retryOn");
-                found.push(Diagnostic::new(Code::InvalidValue, at, error.to_string()));
+                let fault = Diagnostic::new(Code::InvalidValue, at, error.to_string());
+                found.push(fault.hint(hint_for(text)));
                 None
             }
         },
@@ -56,4 +57,13 @@ pub(crate) fn compile(
         policy = policy.backoff(base);
     }
     Some(policy)
+}
+
+/// The way out for a list with a word in it that is none.
+fn hint_for(text: &str) -> String {
+    if RetryOn::parse(&text.replace(' ', "")).is_ok() {
+        return "leave out the blanks".to_owned();
+    }
+    let words = WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+    format!("there are {}, and statuses such as 503", words.join(", "))
 }

@@ -33,7 +33,7 @@ const INTERNAL: u16 = 1 << 11;
 const RESOURCE_EXHAUSTED: u16 = 1 << 12;
 const UNAVAILABLE: u16 = 1 << 13;
 
-const WORDS: [(&str, u16); 16] = [
+pub(super) const WORDS: [(&str, u16); 16] = [
     ("5xx", FIVE_XX),
     ("gateway-error", GATEWAY_ERROR),
     ("reset", RESET),

@@ -181,7 +181,7 @@ fn spec(kind: &str, spec: &str) -> String {
 fn blank_missing_after_a_colon() {
     slip(
         "apiVersion:networking.istio.io/v1alpha3\nkind: VirtualService\nmetadata:\n  name: a\n",
-        "2:5 syntax: mapping values are not allowed in this context \
+        "1:1 syntax: \"apiVersion:networking.istio.io/v1alpha3\" is one word to YAML \
          (a blank is missing after \"apiVersion:\")",
     );
 }

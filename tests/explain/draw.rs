@@ -1,5 +1,6 @@
 //! Draws configurations and requests: small ones, in which everything meets everything.
 
+use tower_mesh::host::overlap;
 use tower_mesh::rt::Rng;
 
 pub(crate) struct Draw(Rng);
@@ -79,11 +80,18 @@ impl Draw {
                 "empty.com",
                 "'*'",
             ]);
-            if !hosts.contains(&host) {
+            // Istio refuses names of which one covers the other.
+            let name = host.trim_matches('\'');
+            let overlaps = |it: &&str| overlap(it.trim_matches('\''), name);
+            if !hosts.iter().any(overlaps) {
                 hosts.push(host);
             }
         }
-        let gateways = self.of(&["", "", "gateways: [mesh, gw], ", "gateways: [gw], "]);
+        // It refuses every host of the mesh, too.
+        let gateways = match hosts.contains(&"'*'") {
+            true => "gateways: [gw], ",
+            false => self.of(&["", "", "gateways: [mesh, gw], ", "gateways: [gw], "]),
+        };
         let rules = self.list(4, |n| self.rule(v, n));
         format!(
             "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v{v}}}\n\

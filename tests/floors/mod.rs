@@ -23,6 +23,10 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ("request_url", &[]),
     ("reply", &["context", "failure"]),
     ("string_match", &["api", "diagnostic"]),
+    (
+        "validation",
+        &["api", "diagnostic", "duration", "host", "source"],
+    ),
     ("body", &[]),
     ("select", &[]),
     ("answer", &["select"]),
@@ -191,6 +195,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "source",
             "timeout",
             "transport",
+            "validation",
         ],
     ),
     // Roof: what most users touch.

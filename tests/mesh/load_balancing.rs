@@ -214,12 +214,9 @@ fn what_istio_refuses_is_refused_in_its_words() {
     check("{simple: LEAST_CONN}", &["LEAST_CONN is deprecated"]);
     check(
         "{simple: RANDOM, consistentHash: {httpHeaderName: a}}",
-        &["only one of simple and consistentHash can be set"],
+        &["only one of simple, consistentHash, backendUtilization may be set"],
     );
-    check(
-        "{consistentHash: {}}",
-        &["every request goes to a random endpoint"],
-    );
+    check("{consistentHash: {}}", &["endpoints are picked at random"]);
     check(
         "{consistentHash: {httpHeaderName: a, useSourceIp: true}}",
         &["only one of httpHeaderName, httpCookie, useSourceIp"],
@@ -235,8 +232,8 @@ fn what_istio_refuses_is_refused_in_its_words() {
     check(
         "{consistentHash: {httpHeaderName: a, minimumRingSize: 5, maglev: {tableSize: 4}}}",
         &[
-            "consistent hash MinimumRingSize is deprecated",
             "only one of MinimumRingSize or Maglev/Ringhash can be specified",
+            "consistent hash MinimumRingSize is deprecated",
             "tableSize must be a prime number for maglev",
         ],
     );

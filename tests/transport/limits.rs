@@ -237,7 +237,7 @@ async fn a_connection_serves_as_many_requests_and_as_long_as_it_may() {
         for (rule, connections) in [
             (pool("", "maxRequestsPerConnection: 2"), 3),
             (pool("", "maxRequestsPerConnection: 1"), 6),
-            (pool("maxConnectionDuration: 3600s", "idleTimeout: 0s"), 1),
+            (pool("maxConnectionDuration: 3600s, idleTimeout: 0s", ""), 1),
         ] {
             let (port, seen) = upstream(http2, hello).await;
             let mesh = mesh_with(protocol, &[port], &rule);

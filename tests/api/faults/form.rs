@@ -53,7 +53,7 @@ fn texts_that_are_not_yaml_are_refused_where_they_break() {
     );
     check(
         "apiVersion:networking.istio.io/v1\nkind: VirtualService\n",
-        r#"2:5 syntax: mapping values are not allowed in this context (a blank is missing after "apiVersion:")"#,
+        r#"1:1 syntax: "apiVersion:networking.istio.io/v1" is one word to YAML (a blank is missing after "apiVersion:")"#,
     );
     check(
         "reviews\n",

@@ -1,0 +1,96 @@
+//! Files with something wrong in them, and every word that is told of them.
+//!
+//! The cases stand in `cases/*.txt`: a line `#! template flags | name`, the text
+//! that the template completes, and a line `#> line:column code path: message (hint)`
+//! for everything that is to be told; no such line where nothing is wrong. Beside
+//! each stands a small mesh in which nothing is wrong either. With `BLESS=1` in the
+//! environment the expectations are written anew, to be read before they are kept.
+#![allow(clippy::unwrap_used, reason = "a broken test may panic")]
+
+mod cases;
+mod lenient;
+mod limits;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cases::{Case, read, told, write};
+
+fn files() -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics/cases");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn everything_wrong_is_told_in_these_words() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    for file in files() {
+        let mut cases = read(&file);
+        for case in &mut cases {
+            let told: Vec<String> = told(case).iter().map(cases::line).collect();
+            if told != case.want {
+                let name = file.file_stem().unwrap().display();
+                wrong.push(format!(
+                    "{name}: {}\n  told: {told:#?}\n  want: {:#?}",
+                    case.name, case.want
+                ));
+                case.want = told;
+            }
+        }
+        if bless {
+            write(&file, &cases);
+        }
+    }
+    assert!(bless || wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn there_are_enough_cases_and_no_two_with_one_name() {
+    let cases: Vec<Case> = files().iter().flat_map(|it| read(it)).collect();
+    for file in files() {
+        let is_good = file.ends_with("good.txt");
+        let faultless = read(&file).iter().all(|it| it.want.is_empty());
+        assert!(!is_good || faultless, "something is told of good.txt");
+        let mut names = BTreeSet::new();
+        for case in read(&file) {
+            assert!(
+                names.insert(case.name.clone()),
+                "{} stands twice",
+                case.name
+            );
+        }
+    }
+    let bad: Vec<_> = cases.iter().filter(|it| !it.want.is_empty()).collect();
+    let good = cases.len() - bad.len();
+    let kinds: BTreeSet<(String, String)> = bad
+        .iter()
+        .flat_map(|it| told(it))
+        .map(|it| (it.code().to_string(), cases::without_numbers(it.path())))
+        .collect();
+    assert!(bad.len() >= 250, "{} bad cases", bad.len());
+    assert!(kinds.len() >= 150, "{} kinds of findings", kinds.len());
+    assert!(good >= 50, "{good} good cases");
+}
+
+#[test]
+fn every_code_is_told_by_some_case() {
+    let cases: Vec<Case> = files().iter().flat_map(|it| read(it)).collect();
+    let told: BTreeSet<_> = cases
+        .iter()
+        .flat_map(told)
+        .map(|it| it.code().as_str())
+        .collect();
+    let missing: Vec<_> = tower_mesh::diagnostic::Code::ALL
+        .iter()
+        .map(|code| code.as_str())
+        // What is not built yet changes too often to be listed.
+        .filter(|code| !told.contains(code) && *code != "not-built")
+        .collect();
+    assert!(missing.is_empty(), "no case tells {missing:?}");
+}
