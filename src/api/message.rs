@@ -64,6 +64,20 @@ macro_rules! message {
             }
         }
 
+        /// The message with a field set anew, under the field's own name.
+        #[allow(dead_code, reason = "messages the crate keeps to itself are only read")]
+        #[allow(clippy::should_implement_trait, reason = "`add` is a field of Istio's")]
+        impl $name {
+            $(
+                $(#[$field_meta])*
+                #[must_use]
+                pub fn $field(mut self, value: impl $crate::api::field::IntoField<$type>) -> Self {
+                    self.$field = value.into_field();
+                    self
+                }
+            )*
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $crate::api::from_serde(deserializer)

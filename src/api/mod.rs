@@ -10,6 +10,41 @@
 //! schema) and stricter where tolerance would hide a slip of the hand: unknown
 //! and doubled fields are reported, with file, line, column and path.
 //!
+//! # Rules without YAML
+//!
+//! Every field has a setter of its own name, which takes what is at hand for it
+//! ([`IntoField`]), and what most rules are made of has a constructor. Such rules are
+//! judged as those from a file are; diagnostics then name the resource and the field.
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use std::time::Duration;
+//! use tower_mesh::api::{
+//!     DestinationRule, HttpMatchRequest, HttpRetry, HttpRoute, Resources, ServiceEntry,
+//!     VirtualService, WorkloadEntry,
+//! };
+//! use tower_mesh::mesh::Mesh;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let [old, new]: [SocketAddr; 2] = ["127.0.0.1:8001".parse()?, "127.0.0.1:8002".parse()?];
+//! let resources = Resources::new()
+//!     .with("reviews", ServiceEntry::http("reviews", [
+//!         WorkloadEntry::from(old).labels([("version", "v1")]),
+//!         WorkloadEntry::from(new).labels([("version", "v2")]),
+//!     ]))
+//!     .with("reviews", DestinationRule::versions("reviews", ["v1", "v2"]))
+//!     .with("reviews", VirtualService::of_hosts(["reviews"]).http([
+//!         HttpRoute::to("reviews").r#match([HttpMatchRequest::of_prefix("/health")]),
+//!         HttpRoute::split("reviews", [("v1", 90), ("v2", 10)])
+//!             .timeout(Duration::from_secs(5))
+//!             .retries(HttpRetry::times(3)),
+//!     ]));
+//! let (mesh, report) = Mesh::builder().resources(resources).build()?;
+//! assert!(report.diagnostics().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The messages are as loose as YAML. What they may mean is decided where they
 //! are compiled, by the module of each concept.
 
@@ -19,8 +54,10 @@ use serde::de::Error as _;
 
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, Place, ResourceName, Severity};
 
+mod build;
 pub(crate) mod decode;
 mod destination_rule;
+pub(crate) mod field;
 #[cfg(feature = "yaml")]
 mod files;
 mod gateway;
@@ -42,6 +79,7 @@ mod virtual_service;
 mod yaml;
 
 pub use destination_rule::{ClientSelector, DestinationRule, Subset};
+pub use field::IntoField;
 pub use gateway::{
     Gateway, Server, ServerPort, ServerTlsMode, ServerTlsSettings, TlsCertificate, TlsProtocol,
 };
@@ -196,6 +234,16 @@ impl Resources {
     /// Adds a resource after the others.
     pub fn push(&mut self, resource: Resource) {
         self.list.push(resource);
+    }
+
+    /// The same with a resource of this name after the others, in the namespace `default`.
+    ///
+    /// For another namespace, [`push`](Self::push) a [`Resource`] with its own metadata.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, spec: impl Into<Spec>) -> Self {
+        let metadata = Metadata::new("default", name);
+        self.push(Resource::new(metadata, spec));
+        self
     }
 
     /// Adds all of `other` after what is here, with its diagnostics.

@@ -23,6 +23,24 @@ pub enum StringMatch {
 
 impl StringMatch {
     const FIELDS: &'static [&'static str] = &["exact", "prefix", "regex"];
+
+    /// The whole text.
+    #[must_use]
+    pub fn exact(text: impl Into<String>) -> Self {
+        Self::Exact(text.into())
+    }
+
+    /// The text begins so.
+    #[must_use]
+    pub fn prefix(text: impl Into<String>) -> Self {
+        Self::Prefix(text.into())
+    }
+
+    /// RE2, matching the whole text.
+    #[must_use]
+    pub fn regex(expression: impl Into<String>) -> Self {
+        Self::Regex(expression.into())
+    }
 }
 
 impl Decode for StringMatch {
