@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -117,6 +117,44 @@ impl fmt::Debug for Body {
             Kind::Full(_) => "Body::Full",
             Kind::Stream(_) => "Body::Stream",
         })
+    }
+}
+
+/// A body that may be only `Send`, made `Sync` for those who ask for it, as reqwest does.
+///
+/// It costs a lock that nobody ever waits for. Everything else is as the body says.
+#[derive(Debug)]
+pub struct SyncBody<B>(Mutex<Pin<Box<B>>>);
+
+impl<B> SyncBody<B> {
+    /// The body, `Sync`.
+    pub fn new(body: B) -> Self {
+        Self(Mutex::new(Box::pin(body)))
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Pin<Box<B>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: HttpBody> HttpBody for SyncBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let body = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        body.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.shared().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.shared().size_hint()
     }
 }
 

@@ -3,12 +3,16 @@
 //! Everything that refuses a request does it here, so that refusals look alike
 //! wherever they come from: status, body text, flags and details are Envoy's.
 
+mod adapt;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
+
+pub use adapt::{ReplyBody, ReplyBodyFuture, ReplyBodyLayer, WithReplyBody};
 
 use crate::context::ResponseFlags;
 use crate::failure::Failure;
@@ -33,7 +37,11 @@ pub struct LocalReply {
 
 /// A body that can be made from the text of a local answer.
 ///
-/// Every body that is `From<Bytes>` is one: `Full<Bytes>`, this crate's own, axum's and reqwest's.
+/// | Body | How |
+/// |---|---|
+/// | whatever is `From<Bytes>`: `Full<Bytes>`, axum's, reqwest's, this crate's [`Body`](crate::body::Body) | at once |
+/// | one of your own | implement this |
+/// | hyper's `Incoming`, tonic's, `BoxBody`, `UnsyncBoxBody`, `Empty` | [`ReplyBodyLayer`] around the service |
 pub trait FromLocalReply {
     /// The body that says `text`; `Bytes::new()` is the empty body.
     fn from_local_reply(text: Bytes) -> Self;
