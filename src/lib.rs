@@ -48,6 +48,7 @@
 //! | `MeshConfig.pathNormalization` | [`path`] |
 //! | `sourceLabels`, `sourceNamespace`, `gateways`, `exportTo` | [`source`] |
 //! | the whole, as an application holds it | [`mesh`] |
+//! | tests of your own layers | [`testing`] |
 //!
 //! What is not built yet is refused with a diagnostic that says so, never
 //! overlooked; the table in the README lists it.
@@ -120,6 +121,9 @@ mod plan;
 
 // Roof: what most users touch.
 pub mod mesh;
+
+// Beside the house: for tests of layers of one's own.
+pub mod testing;
 
 #[cfg(all(doctest, feature = "yaml", feature = "client"))]
 #[doc = include_str!("../README.md")]

@@ -17,10 +17,8 @@ use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
 use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
 use tower_mesh::rewrite::{MatchedPath, RewriteLayer, RewritePolicy};
 use tower_mesh::rt::Rng;
+use tower_mesh::testing::{Contract, Mock, MockBody, Polls};
 use tower_mesh::timeout::{TimeoutLayer, TimeoutPolicy};
-
-use crate::kit::Case;
-use crate::mock::{Does, Frames, Mock};
 
 /// Polls until the mock has answered: two waits of its own, four of the request's body, the answer.
 const ANSWERED: usize = 7;
@@ -29,29 +27,23 @@ const READ: usize = 8;
 /// The same for the text of an answer from this side: one frame, a wait, the end.
 const TEXT: usize = 3;
 
-fn post(body: Frames) -> Request<Frames> {
+fn post(body: MockBody) -> Request<MockBody> {
     let request = Request::post("/shop/cart").header("host", "shop");
     request.body(body).unwrap()
 }
 
-fn passes(name: &str) -> Case<'_> {
+fn passes(name: &str) -> Contract<'_> {
     answers(name, 200, 1)
 }
 
-fn answers(name: &str, status: u16, calls: usize) -> Case<'_> {
-    Case {
-        name,
-        mock: Mock::default(),
-        request: post,
-        status,
-        calls,
-        idle: &|| true,
-    }
+fn answers(name: &str, status: u16, calls: usize) -> Contract<'_> {
+    let contract = Contract::new(name).request(post);
+    contract.status(status).calls(calls)
 }
 
-fn doing(mut case: Case<'_>, does: Does) -> Case<'_> {
-    case.mock = Mock::new(does);
-    case
+/// Both numbers of polls.
+const fn both(polls: Polls) -> (usize, usize) {
+    (polls.response, polls.body)
 }
 
 fn x_tier() -> HeaderOperations {
@@ -70,7 +62,7 @@ fn the_mock_wants_to_be_readied() {
 async fn the_mock_wants_the_readied_one_to_be_called() {
     let mut mock = Mock::default();
     let body = mock.upload();
-    ServiceExt::<Request<Frames>>::ready(&mut mock)
+    ServiceExt::<Request<MockBody>>::ready(&mut mock)
         .await
         .unwrap();
     drop(mock.clone().call(Request::new(body)));
@@ -78,39 +70,50 @@ async fn the_mock_wants_the_readied_one_to_be_called() {
 
 #[tokio::test(start_paused = true)]
 async fn the_mock_keeps_its_own_contract() {
-    assert_eq!(passes("mock").holds(|mock| mock).await, (ANSWERED, READ));
+    assert_eq!(
+        both(passes("mock").holds(|mock| mock).await),
+        (ANSWERED, READ)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn headers_and_rewrites() {
     let layer = RequestHeadersLayer::new(RequestHeaders::new(x_tier()));
-    let took = passes("request headers")
-        .holds(|mock| layer.layer(mock))
-        .await;
+    let took = both(
+        passes("request headers")
+            .holds(|mock| layer.layer(mock))
+            .await,
+    );
     assert_eq!(took, (ANSWERED, READ));
     let layer = ResponseHeadersLayer::new(ResponseHeaders::new(x_tier()));
-    let took = passes("response headers")
-        .holds(|mock| layer.layer(mock))
-        .await;
+    let took = both(
+        passes("response headers")
+            .holds(|mock| layer.layer(mock))
+            .await,
+    );
     assert_eq!(took, (ANSWERED, READ));
     let policy = RewritePolicy::new().uri("/v2");
     let layer = RewriteLayer::new(policy.matched(MatchedPath::Prefix("/shop".len())));
-    let took = passes("rewrite").holds(|mock| layer.layer(mock)).await;
+    let took = both(passes("rewrite").holds(|mock| layer.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
 }
 
 #[tokio::test(start_paused = true)]
 async fn redirects_and_direct_responses() {
     let layer = RedirectLayer::new(RedirectPolicy::new().code(308).unwrap());
-    let took = answers("redirect", 308, 0)
-        .holds(|mock| layer.layer(mock))
-        .await;
+    let took = both(
+        answers("redirect", 308, 0)
+            .holds(|mock| layer.layer(mock))
+            .await,
+    );
     assert_eq!(took, (1, 1));
     let policy = DirectResponsePolicy::new(StatusCode::IM_A_TEAPOT, "closed").unwrap();
     let layer = DirectResponseLayer::new(policy);
-    let took = answers("direct response", 418, 0)
-        .holds(|mock| layer.layer(mock))
-        .await;
+    let took = both(
+        answers("direct response", 418, 0)
+            .holds(|mock| layer.layer(mock))
+            .await,
+    );
     assert_eq!(took, (1, TEXT));
 }
 
@@ -118,28 +121,25 @@ async fn redirects_and_direct_responses() {
 async fn cors() {
     let policy = CorsPolicy::new().allow_origin("https://shop");
     let layer = CorsLayer::new(policy.allow_methods(["POST"]).unwrap());
-    let took = passes("no origin").holds(|mock| layer.layer(mock)).await;
+    let took = both(passes("no origin").holds(|mock| layer.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
-    let allowed = Case {
-        request: |body| {
-            let mut request = post(body);
-            let origin = HeaderValue::from_static("https://shop");
-            request.headers_mut().insert("origin", origin);
-            request
-        },
-        ..passes("allowed origin")
-    };
-    let took = allowed.holds(|mock| layer.layer(mock)).await;
+    let allowed = passes("allowed origin").request(|body| {
+        let mut request = post(body);
+        let origin = HeaderValue::from_static("https://shop");
+        request.headers_mut().insert("origin", origin);
+        request
+    });
+    let took = both(allowed.holds(|mock| layer.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
-    let preflight = Case {
-        request: |body| {
-            let request = Request::options("/shop/cart").header("origin", "https://shop");
-            let request = request.header("access-control-request-method", "POST");
-            request.body(body).unwrap()
-        },
-        ..answers("preflight", 200, 0)
-    };
-    assert_eq!(preflight.holds(|mock| layer.layer(mock)).await, (1, 1));
+    let preflight = answers("preflight", 200, 0).request(|body| {
+        let request = Request::options("/shop/cart").header("origin", "https://shop");
+        let request = request.header("access-control-request-method", "POST");
+        request.body(body).unwrap()
+    });
+    assert_eq!(
+        both(preflight.holds(|mock| layer.layer(mock)).await),
+        (1, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,19 +150,21 @@ async fn faults() {
     let layer = |policy| FaultLayer::new(policy).rng(Rng::seeded(1));
 
     let none = layer(FaultPolicy::default());
-    let took = passes("no fault").holds(|mock| none.layer(mock)).await;
+    let took = both(passes("no fault").holds(|mock| none.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
     let delayed = layer(delay.clone());
-    let (polls, read) = passes("delay").holds(|mock| delayed.layer(mock)).await;
+    let (polls, read) = both(passes("delay").holds(|mock| delayed.layer(mock)).await);
     assert!(polls > ANSWERED + 1 && read == READ, "{polls} {read}");
     let aborted = layer(FaultPolicy::default().abort(always, abort));
-    let took = answers("abort", 418, 0)
-        .holds(|mock| aborted.layer(mock))
-        .await;
+    let took = both(
+        answers("abort", 418, 0)
+            .holds(|mock| aborted.layer(mock))
+            .await,
+    );
     assert_eq!(took, (1, TEXT));
-    let both = layer(delay.abort(always, abort));
+    let twice = layer(delay.abort(always, abort));
     let case = answers("delay and abort", 418, 0);
-    let (polls, read) = case.holds(|mock| both.layer(mock)).await;
+    let (polls, read) = both(case.holds(|mock| twice.layer(mock)).await);
     assert!(polls > 2 && read == TEXT, "{polls} {read}");
 }
 
@@ -171,44 +173,27 @@ async fn faults() {
 #[tokio::test(start_paused = true)]
 async fn mirrors() {
     let always = || MirrorPolicy::new(Percent::from_whole(100));
-    let hangs = Does {
-        hangs: true,
-        ..Does::default()
-    };
-    let fails = Does {
-        failures: usize::MAX,
-        errors: true,
-        hangs: false,
-    };
-    for (does, in_flight) in [
-        (Does::default(), 1024),
-        (fails, 1024),
-        (hangs, 3),
-        (hangs, 0),
+    let hangs = Mock::new().hanging();
+    let fails = Mock::new().failing(usize::MAX).by_errors();
+    for (shadow, in_flight, hanging) in [
+        (Mock::new(), 1024, 0),
+        (fails, 1024, 0),
+        (hangs, 3, 3),
+        (Mock::new().hanging(), 0, 0),
     ] {
-        let shadow = Mock::new(does);
         shadow.begin();
         let layer = MirrorLayer::new(always(), shadow.clone()).max_in_flight(in_flight);
         let counts = layer.counts().clone();
         let case = passes("mirrored");
-        let took = case.holds(|mock| layer.layer(mock)).await;
+        let took = both(case.holds(|mock| layer.layer(mock)).await);
         assert_eq!(took, (ANSWERED, READ));
-        let failing = doing(
-            answers("failing", 503, 1),
-            Does {
-                failures: 1,
-                ..Does::default()
-            },
-        );
-        assert_eq!(
-            failing.holds(|mock| layer.layer(mock)).await,
-            (ANSWERED, READ)
-        );
+        let failing = answers("failing", 503, 1).mock(Mock::new().failing(1));
+        let took = both(failing.holds(|mock| layer.layer(mock)).await);
+        assert_eq!(took, (ANSWERED, READ));
         drop(layer);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let hanging = usize::from(does.hangs) * in_flight;
-        assert_eq!(counts.in_flight(), hanging, "{does:?}");
-        assert_eq!(shadow.live.count(), hanging, "{does:?}");
+        assert_eq!(counts.in_flight(), hanging, "{shadow:?}");
+        assert_eq!(shadow.alive(), hanging, "{shadow:?}");
         assert_eq!(counts.sent() == 0, in_flight == 0);
     }
     // Around retries and inside of them: each try inside is a request of its own.
@@ -218,10 +203,7 @@ async fn mirrors() {
         let retry = retry.rng(Rng::seeded(1));
         let layer = MirrorLayer::new(always(), shadow.clone());
         let counts = layer.counts().clone();
-        let mock = Mock::new(Does {
-            failures: 1,
-            ..Does::default()
-        });
+        let mock = Mock::new().failing(1);
         mock.begin();
         let request = post(mock.upload());
         let status = match outside {
@@ -242,39 +224,32 @@ async fn mirrors() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let ended = (counts.sent(), counts.answered(), counts.bodies_lost());
         assert_eq!(ended, (copies, copies, 0));
-        assert_eq!((counts.in_flight(), shadow.live.count()), (0, 0));
+        assert_eq!((counts.in_flight(), shadow.alive()), (0, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn timeouts() {
     let layer = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(10)));
-    let took = passes("in time").holds(|mock| layer.layer(mock)).await;
+    let took = both(passes("in time").holds(|mock| layer.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
     let layer = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_millis(95)));
-    let hangs = Does {
-        hangs: true,
-        ..Does::default()
-    };
-    let case = doing(answers("too late", 504, 1), hangs);
-    let (polls, read) = case.holds(|mock| layer.layer(mock)).await;
+    let case = answers("too late", 504, 1).mock(Mock::new().hanging());
+    let (polls, read) = both(case.holds(|mock| layer.layer(mock)).await);
     assert!(polls > ANSWERED + 5 && read == TEXT, "{polls} {read}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_late_has_ended_though_its_future_is_held() {
-    let mock = Mock::new(Does {
-        hangs: true,
-        ..Does::default()
-    });
+    let mock = Mock::new().hanging();
     let layer = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(1)));
     let mut service = layer.layer(mock.clone());
-    ServiceExt::<Request<Frames>>::ready(&mut service)
+    ServiceExt::<Request<MockBody>>::ready(&mut service)
         .await
         .unwrap();
     let mut call = Box::pin(service.call(post(mock.upload())));
     assert_eq!(call.as_mut().await.unwrap().status(), 504);
-    assert_eq!(mock.live.count(), 0);
+    assert_eq!(mock.alive(), 0);
     drop(call);
 }
 
@@ -282,32 +257,23 @@ async fn a_request_that_is_late_has_ended_though_its_future_is_held() {
 async fn retries() {
     let policy = || RetryPolicy::new(2, RetryOn::parse("5xx,reset").unwrap());
     let layer = RetryLayer::new(policy()).rng(Rng::seeded(1));
-    let took = passes("first try").holds(|mock| layer.layer(mock)).await;
+    let took = both(passes("first try").holds(|mock| layer.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
     for errors in [false, true] {
-        let fails = |failures| Does {
-            failures,
-            errors,
-            hangs: false,
-        };
-        let case = doing(answers("third try", 200, 3), fails(2));
-        let (polls, read) = case.holds(|mock| layer.layer(mock)).await;
+        let mut mock = Mock::new().failing(2);
+        if errors {
+            mock = mock.by_errors();
+        }
+        let case = answers("third try", 200, 3).mock(mock);
+        let (polls, read) = both(case.holds(|mock| layer.layer(mock)).await);
         assert!(polls > 2 * ANSWERED && read == READ, "{polls} {read}");
     }
-    let fails = Does {
-        failures: 3,
-        ..Does::default()
-    };
-    let case = doing(answers("no more tries", 503, 3), fails);
-    let (polls, read) = case.holds(|mock| layer.layer(mock)).await;
+    let case = answers("no more tries", 503, 3).mock(Mock::new().failing(3));
+    let (polls, read) = both(case.holds(|mock| layer.layer(mock)).await);
     assert!(polls > 2 * ANSWERED && read == READ, "{polls} {read}");
-    let hangs = Does {
-        hangs: true,
-        ..Does::default()
-    };
     let layer = RetryLayer::new(policy().per_try_timeout(Duration::from_millis(95)));
     let layer = layer.rng(Rng::seeded(1));
-    let case = doing(answers("late tries", 504, 3), hangs);
-    let (polls, read) = case.holds(|mock| layer.layer(mock)).await;
+    let case = answers("late tries", 504, 3).mock(Mock::new().hanging());
+    let (polls, read) = both(case.holds(|mock| layer.layer(mock)).await);
     assert!(polls > 2 * ANSWERED && read == TEXT, "{polls} {read}");
 }

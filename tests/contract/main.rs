@@ -5,7 +5,5 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod abandoned;
-mod kit;
 mod layers;
 mod mesh;
-mod mock;

@@ -10,9 +10,7 @@ use tower::{Service, ServiceExt};
 use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::{Mesh, MeshError};
 use tower_mesh::rt::Rng;
-
-use crate::kit::Case;
-use crate::mock::{Does, Frames, Mock};
+use tower_mesh::testing::{Contract, Mock, MockBody};
 
 const RULES: &str = r#"
 apiVersion: networking.istio.io/v1
@@ -78,7 +76,7 @@ impl Seen {
 /// A request for a path of the shop.
 macro_rules! to {
     ($path:literal) => {{
-        let request: fn(Frames) -> Request<Frames> = |body| {
+        let request: fn(MockBody) -> Request<MockBody> = |body| {
             Request::post(concat!("http://shop.com", $path))
                 .body(body)
                 .unwrap()
@@ -87,43 +85,41 @@ macro_rules! to {
     }};
 }
 
-/// The name, the request, what the endpoint does, the status, the tries.
+/// The name, the request, the endpoint, the status, the tries.
 type Row = (
     &'static str,
-    fn(Frames) -> Request<Frames>,
-    Does,
+    fn(MockBody) -> Request<MockBody>,
+    Mock,
     u16,
     usize,
 );
 
-fn preflight(body: Frames) -> Request<Frames> {
+fn preflight(body: MockBody) -> Request<MockBody> {
     let request = Request::options("http://shop.com/slow").header("origin", "https://shop");
     let request = request.header("access-control-request-method", "POST");
     request.body(body).unwrap()
 }
 
 fn rows() -> Vec<Row> {
-    let well = Does::default();
-    let hangs = Does {
-        hangs: true,
-        ..well
-    };
-    let fails = |failures, errors| Does {
-        failures,
-        errors,
-        hangs: false,
-    };
+    let well = Mock::new;
+    let fails = |failures| well().failing(failures);
     vec![
-        ("usual", to!("/"), well, 200, 1),
-        ("tried again", to!("/"), fails(2, false), 200, 3),
-        ("reset and tried again", to!("/"), fails(2, true), 200, 3),
-        ("tried in vain", to!("/"), fails(3, false), 503, 3),
-        ("moved", to!("/moved"), well, 301, 0),
-        ("closed", to!("/closed"), well, 418, 0),
-        ("faulty", to!("/faulty"), well, 418, 0),
-        ("slow", to!("/slow"), well, 200, 1),
-        ("preflight", preflight, well, 200, 0),
-        ("late", to!("/late"), hangs, 504, 1),
+        ("usual", to!("/"), well(), 200, 1),
+        ("tried again", to!("/"), fails(2), 200, 3),
+        (
+            "reset and tried again",
+            to!("/"),
+            fails(2).by_errors(),
+            200,
+            3,
+        ),
+        ("tried in vain", to!("/"), fails(3), 503, 3),
+        ("moved", to!("/moved"), well(), 301, 0),
+        ("closed", to!("/closed"), well(), 418, 0),
+        ("faulty", to!("/faulty"), well(), 418, 0),
+        ("slow", to!("/slow"), well(), 200, 1),
+        ("preflight", preflight, well(), 200, 0),
+        ("late", to!("/late"), well().hanging(), 504, 1),
     ]
 }
 
@@ -135,21 +131,15 @@ fn mesh() -> Mesh {
 /// Holds the services `make` gives to the contract, for every row.
 async fn holds<S, R>(make: impl Fn(Seen, Mock) -> S)
 where
-    S: Service<Request<Frames>, Response = Response<R>, Error: Debug> + Clone,
+    S: Service<Request<MockBody>, Response = Response<R>, Error: Debug> + Clone,
     R: Body<Error: Debug>,
 {
     let seen = Seen::default();
-    for (name, request, does, status, calls) in rows() {
-        let case = Case {
-            name,
-            mock: Mock::new(does),
-            request,
-            status,
-            calls,
-            idle: &|| seen.idle(),
-        };
-        let (polls, _) = case.holds(|mock| make(seen.clone(), mock)).await;
-        assert!(polls > 3 * calls, "{name}: {polls}");
+    for (name, request, mock, status, calls) in rows() {
+        let contract = Contract::new(name).mock(mock).request(request);
+        let contract = contract.status(status).calls(calls).idle(|| seen.idle());
+        let polls = contract.holds(|mock| make(seen.clone(), mock)).await;
+        assert!(polls.response > 3 * calls, "{name}: {polls:?}");
     }
     assert_eq!(seen.count(), 3);
 }
@@ -163,7 +153,7 @@ async fn the_client() {
             mock.clone()
         });
         // A failure is an error here; its response tells the rows apart.
-        ServiceExt::<Request<Frames>>::then(client, |answer: Result<_, MeshError>| async {
+        ServiceExt::<Request<MockBody>>::then(client, |answer: Result<_, MeshError>| async {
             Ok::<_, MeshError>(answer.unwrap_or_else(MeshError::into_response))
         })
     })

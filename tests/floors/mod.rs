@@ -223,4 +223,6 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
+    // Beside the house: for tests of layers of one's own.
+    ("testing", &["reply"]),
 ];

@@ -11,19 +11,20 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use tower::Service;
-use tower_mesh::reply::FromLocalReply;
+use tower_service::Service;
+
+use crate::reply::FromLocalReply;
 
 /// How many things of a kind are alive.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Live(Arc<AtomicUsize>);
+pub(super) struct Live(Arc<AtomicUsize>);
 
 impl Live {
-    pub(crate) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn guard(&self) -> Guard {
+    pub(super) fn guard(&self) -> Guard {
         self.0.fetch_add(1, Ordering::SeqCst);
         Guard(self.clone())
     }
@@ -31,7 +32,7 @@ impl Live {
 
 /// One thing that is alive.
 #[derive(Debug)]
-pub(crate) struct Guard(Live);
+pub(super) struct Guard(Live);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -55,29 +56,37 @@ impl Hesitation {
     }
 }
 
-/// What the mock does, shared by all clones of it.
+/// A service that insists on tower's contract; clones are one service, each to be readied by
+/// itself.
+///
+/// It is ready at the second asking, waits before and after it has read the request's body, and
+/// answers 200 with a body of three frames, each of which makes its reader wait once.
+///
+/// # Panics
+///
+/// When it is called without having been readied, and when the request's body fails.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Mock {
-    pub(crate) does: Does,
+pub struct Mock {
+    does: Does,
     /// Tries of the request at hand that still have to fail.
     failing: Arc<AtomicUsize>,
     /// Tries made so far.
-    pub(crate) calls: Arc<AtomicUsize>,
+    calls: Arc<AtomicUsize>,
     /// Futures and bodies.
-    pub(crate) live: Live,
+    live: Live,
     /// What being ready costs: given out by `poll_ready`, spent by `call`.
-    pub(crate) permits: Live,
+    permits: Live,
     readiness: Readiness,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Does {
+struct Does {
     /// How many tries of each request it answers with 503.
-    pub(crate) failures: usize,
+    failures: usize,
     /// Whether it never answers.
-    pub(crate) hangs: bool,
+    hangs: bool,
     /// Whether it answers failing tries with an error rather than with 503.
-    pub(crate) errors: bool,
+    errors: bool,
 }
 
 /// A clone has to be readied by itself.
@@ -103,21 +112,60 @@ impl Clone for Readiness {
 }
 
 impl Mock {
-    pub(crate) fn new(does: Does) -> Self {
-        Self {
-            does,
-            ..Self::default()
-        }
+    /// One that answers every request.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// A new request comes.
-    pub(crate) fn begin(&self) {
+    /// The same, answering the first so many tries of each request with 503.
+    #[must_use]
+    pub const fn failing(mut self, tries: usize) -> Self {
+        self.does.failures = tries;
+        self
+    }
+
+    /// The same, failing with an error (a reset connection) rather than with 503.
+    #[must_use]
+    pub const fn by_errors(mut self) -> Self {
+        self.does.errors = true;
+        self
+    }
+
+    /// The same, never answering.
+    #[must_use]
+    pub const fn hanging(mut self) -> Self {
+        self.does.hangs = true;
+        self
+    }
+
+    /// A new request comes: as many of its tries fail as were asked for.
+    pub fn begin(&self) {
         self.failing.store(self.does.failures, Ordering::SeqCst);
     }
 
     /// A body to send, three frames long.
-    pub(crate) fn upload(&self) -> Frames {
-        Frames::new(&self.live, &["one", "two", "three"])
+    #[must_use]
+    pub fn upload(&self) -> MockBody {
+        MockBody::new(&self.live, &["one", "two", "three"])
+    }
+
+    /// How many tries have reached it.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many of its futures, and of the bodies it made, are alive.
+    #[must_use]
+    pub fn alive(&self) -> usize {
+        self.live.count()
+    }
+
+    /// How many services are readied and not called yet.
+    #[must_use]
+    pub fn readied(&self) -> usize {
+        self.permits.count()
     }
 }
 
@@ -125,9 +173,9 @@ impl<B> Service<Request<B>> for Mock
 where
     B: Body<Data = Bytes>,
 {
-    type Response = Response<Frames>;
+    type Response = Response<MockBody>;
     type Error = io::Error;
-    type Future = Answering<B>;
+    type Future = MockFuture<B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.readiness.permit.is_none() {
@@ -138,7 +186,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Answering<B> {
+    fn call(&mut self, request: Request<B>) -> MockFuture<B> {
         let permit = self.readiness.permit.take();
         assert!(permit.is_some(), "called without having been readied");
         self.calls.fetch_add(1, Ordering::SeqCst);
@@ -147,7 +195,7 @@ where
             .failing
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail)
             .is_ok();
-        Answering {
+        MockFuture {
             body: Some(Box::pin(request.into_body())),
             before: Hesitation(1),
             after: Hesitation(1),
@@ -159,9 +207,9 @@ where
     }
 }
 
-/// Waits, reads the request, waits, answers.
+/// The future of a [`Mock`]: waits, reads the request, waits, answers.
 #[derive(Debug)]
-pub(crate) struct Answering<B> {
+pub struct MockFuture<B> {
     body: Option<Pin<Box<B>>>,
     before: Hesitation,
     after: Hesitation,
@@ -171,11 +219,11 @@ pub(crate) struct Answering<B> {
     _held: (Option<Guard>, Guard),
 }
 
-impl<B> Future for Answering<B>
+impl<B> Future for MockFuture<B>
 where
     B: Body<Data = Bytes>,
 {
-    type Output = io::Result<Response<Frames>>;
+    type Output = io::Result<Response<MockBody>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         ready!(self.before.poll(cx));
@@ -192,7 +240,7 @@ where
         if self.fails && self.does.errors {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        let mut response = Response::new(Frames::new(&self.live, &["a", "b", "c"]));
+        let mut response = Response::new(MockBody::new(&self.live, &["a", "b", "c"]));
         if self.fails {
             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
         }
@@ -202,13 +250,13 @@ where
 
 /// A body in several frames, each of which makes its reader wait once.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub struct MockBody {
     left: VecDeque<Bytes>,
     wait: Hesitation,
     _held: Option<Guard>,
 }
 
-impl Frames {
+impl MockBody {
     fn new(live: &Live, frames: &[&'static str]) -> Self {
         Self {
             left: frames
@@ -221,7 +269,7 @@ impl Frames {
     }
 }
 
-impl FromLocalReply for Frames {
+impl FromLocalReply for MockBody {
     fn from_local_reply(text: Bytes) -> Self {
         Self {
             left: [text].into_iter().filter(|it| !it.is_empty()).collect(),
@@ -231,7 +279,7 @@ impl FromLocalReply for Frames {
     }
 }
 
-impl Body for Frames {
+impl Body for MockBody {
     type Data = Bytes;
     type Error = Infallible;
 
