@@ -113,7 +113,9 @@ impl fmt::Display for MeshError {
             details,
             ..
         } = &*self.reply;
+        let unknown_host = self.kind() == ErrorKind::UnknownHost;
         let text = match (&**body, &**details) {
+            ("", _) if unknown_host => "nothing declares the host, and unknown hosts are refused",
             ("", "") => "no reason given",
             ("", details) => details,
             (body, _) => body,

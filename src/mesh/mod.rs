@@ -20,6 +20,7 @@
 
 mod builder;
 mod client;
+mod client_response;
 mod codec;
 mod current;
 mod endpoints;
@@ -32,6 +33,7 @@ mod hop;
 mod inbound;
 mod names;
 mod prepare;
+mod request_builder;
 mod route_tests;
 mod status;
 #[cfg(all(test, feature = "yaml"))]
@@ -43,11 +45,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use builder::{BuildError, MeshBuilder, Report};
 pub use client::MeshClient;
+pub use client_response::ClientResponse;
 pub use endpoints::EndpointSource;
 pub use error::{ErrorKind, MeshError};
 pub use forward::Forward;
 pub use future::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use inbound::{Inbound, InboundLayer};
+pub use request_builder::RequestBuilder;
 pub use route_tests::{
     RouteTest, RouteTestDestination, RouteTestError, RouteTestExpectation, RouteTestRequest,
     RouteTests,

@@ -4,6 +4,7 @@
 
 mod canary;
 mod check;
+mod examples;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

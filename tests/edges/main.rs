@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
+mod client;
+mod reply_body;
+mod traits;
+
 use std::convert::Infallible;
 use std::future::Ready;
 use std::io;
