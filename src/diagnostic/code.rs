@@ -103,6 +103,8 @@ codes! {
     UnknownGateway = "unknown-gateway", Warning;
     /// A delegate that is not there, or is none: the rule is left out.
     UnknownDelegate = "unknown-delegate", Warning;
+    /// A delegate's rule that takes what the rule naming it does not: it is left out.
+    DelegateConflict = "delegate-conflict", Warning;
     /// A rule that can never be reached.
     Unreachable = "unreachable", Warning;
     /// A value that nothing ever equals.

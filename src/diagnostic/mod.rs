@@ -34,6 +34,7 @@
 //! | `unknown-port` | warning | A destination port the host does not have: requests to it get 503 NC. |
 //! | `unknown-gateway` | warning | A gateway that no resource declares. |
 //! | `unknown-delegate` | warning | A delegate that is not there, or is none: the rule is left out. |
+//! | `delegate-conflict` | warning | A delegate's rule that takes what the rule naming it does not: it is left out. |
 //! | `unreachable` | warning | A rule that can never be reached. |
 //! | `never-matches` | warning | A value that nothing ever equals. |
 //! | `large-body` | warning | A body so large that every copy of the configuration suffers. |

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::clusters::Clusters;
+use super::delegates::Delegates;
 use super::destination_rules::DestinationRules;
 use super::live::Live;
 use super::origin::{Listed, Origin, Owners};
 use super::references::References;
 use super::route::{Policies, Route};
-use super::virtual_services::{VirtualService, is_bound, visible};
+use super::virtual_services::VirtualService;
+use super::visible::{is_bound, visible};
 use super::{
     Plan, Rules, Table, UnknownHosts, VirtualHost, check_destination_rule, gateway_hosts,
     mesh_hosts, not_built,
@@ -73,21 +75,21 @@ pub(crate) fn compile(
         &live,
     );
 
+    let delegates = Delegates::new(&list, source);
     let mut owners = Owners::default();
     let mut virtual_services = Vec::new();
     let mut taken: HashMap<String, &Resource> = HashMap::new();
+    let read = |resource, written, about: &mut _| {
+        VirtualService::read(resource, written, source, &clusters, &delegates, about)
+    };
+    for (resource, written) in delegates.iter() {
+        let mut about = Diagnostics::default();
+        read(resource, written, &mut about);
+        tell(resource, about, &mut found);
+    }
     for (resource, written) in visible(&list, source) {
         let mut about = Diagnostics::default();
-        let mut read = VirtualService::read(resource, written, source, &clusters, &mut about);
-        if written.hosts.is_empty() {
-            let message = "without hosts the rules are only for a delegate to take";
-            let at = At::Top.field("spec");
-            about.push(Diagnostic::new(
-                Code::Unreachable,
-                at.field("hosts"),
-                message,
-            ));
-        }
+        let mut read = read(resource, written, &mut about);
         let bound = is_bound(resource, written, source);
         read.owner = owners.add(resource, &read, bound.then_some(source));
         if bound {
@@ -101,7 +103,7 @@ pub(crate) fn compile(
 
     owners.add_hidden(&list, source);
     for resource in &list {
-        judge_unseen(resource, source, &clusters, &mut found);
+        judge_unseen(resource, source, &clusters, &delegates, &mut found);
     }
 
     let mut tables = Tables::default();
@@ -240,16 +242,19 @@ fn judge_unseen(
     resource: &Resource,
     source: &Source,
     clusters: &Clusters<'_>,
+    delegates: &Delegates<'_>,
     found: &mut Diagnostics,
 ) {
     let Spec::VirtualService(written) = &resource.spec else {
         return;
     };
-    if source.sees(resource.metadata.namespace_or_default(), &written.export_to) {
+    let namespace = resource.metadata.namespace_or_default();
+    // Delegates are judged with those that name them.
+    if written.hosts.is_empty() || source.sees(namespace, &written.export_to) {
         return;
     }
     let mut about = Diagnostics::default();
-    VirtualService::read(resource, written, source, clusters, &mut about);
+    VirtualService::read(resource, written, source, clusters, delegates, &mut about);
     about.retain(|it| it.severity() == Severity::Error && it.code() != Code::NotBuilt);
     tell(resource, about, found);
 }

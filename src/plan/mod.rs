@@ -24,6 +24,7 @@ mod check_destination_rule;
 mod cluster;
 mod clusters;
 mod compile;
+mod delegates;
 mod destination_rules;
 mod dispatch;
 mod explain;
@@ -44,6 +45,7 @@ mod shadowed;
 mod tests;
 mod traffic_policy;
 mod virtual_services;
+mod visible;
 
 pub(crate) use chain::{Chain, ChainFuture};
 pub(crate) use cluster::Cluster;

@@ -22,13 +22,6 @@ pub(super) fn virtual_service(written: &api::VirtualService, at: At<'_>, found: 
         "tls" if !written.tls.is_empty();
         "tcp" if !written.tcp.is_empty();
     );
-    let http = at.field("http");
-    for (n, rule) in written.http.iter().enumerate() {
-        let at = http.item(n);
-        report!(found, at:
-            "delegate" if rule.delegate.is_some();
-        );
-    }
 }
 
 pub(super) fn destination_rule(

@@ -1,16 +1,18 @@
 //! VirtualServices read once, before it is known on which ports they play a part.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
 
 use super::balancing::Balancing;
 use super::clusters::{Clusters, read_destination};
+use super::delegates::{Delegates, Merged};
 use super::origin::{Listed, NarrowBlock, Origin};
 use super::policies::{matched_path, read_policies, report_combinations};
 use super::route::{Choice, Policies, Route};
 use super::{mirrors, not_built};
-use crate::api::{self, Resource, Spec};
+use crate::api::{self, Resource};
 use crate::context::MatchedPath;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::headers;
@@ -35,8 +37,9 @@ pub(super) struct VirtualService<'r> {
 
 #[derive(Debug)]
 struct Rule<'r> {
-    written: &'r api::HttpRoute,
-    blocks: Vec<Block<'r>>,
+    /// As it stands in the resource, or merged from a delegate's.
+    written: Cow<'r, api::HttpRoute>,
+    blocks: Vec<Block>,
     /// Nothing where the rule answers itself.
     destinations: Option<Weights<Destination>>,
     policies: Arc<Policies>,
@@ -45,11 +48,9 @@ struct Rule<'r> {
 }
 
 #[derive(Debug)]
-struct Block<'r> {
+struct Block {
     /// Its place among the blocks written; nothing for a rule without match blocks.
     place: Option<usize>,
-    /// Nothing for a rule without match blocks.
-    written: Option<&'r api::HttpMatchRequest>,
     rule: Arc<MatchRequest>,
     name: Arc<str>,
 }
@@ -69,6 +70,7 @@ impl<'r> VirtualService<'r> {
         written: &'r api::VirtualService,
         source: &Source,
         clusters: &Clusters<'_>,
+        delegates: &Delegates<'_>,
         found: &mut Diagnostics,
     ) -> Self {
         let namespace = resource.metadata.namespace_or_default();
@@ -81,11 +83,26 @@ impl<'r> VirtualService<'r> {
         );
         let hosts = hosts.into_iter().collect();
         not_built::virtual_service(written, at, found);
+        if written.hosts.is_empty() {
+            delegates.check(resource, at, found);
+        }
         let at_http = at.field("http");
         let mut rules = Vec::with_capacity(written.http.len());
         for (n, rule) in written.http.iter().enumerate() {
             let at = at_http.item(n);
-            rules.extend(Rule::read(rule, namespace, source, clusters, at, found));
+            let read = Rule::read(Cow::Borrowed(rule), namespace, source, clusters, at, found);
+            report_combinations(rule, at, found);
+            if rule.delegate.is_none() {
+                rules.extend(read);
+            } else if !written.hosts.is_empty() {
+                let taken = delegates.take(rule, namespace, at, found);
+                let refused = read.is_none();
+                let at = at.field("delegate");
+                let merged = taken
+                    .into_iter()
+                    .map(|it| Rule::merged(it, refused, source, clusters, at, found));
+                rules.extend(merged.flatten());
+            }
         }
         Self {
             owner: 0,
@@ -109,7 +126,7 @@ impl<'r> VirtualService<'r> {
         let mut routes = Vec::new();
         for (n, rule) in self.rules.iter().enumerate() {
             for block in &rule.blocks {
-                let concerned = block.written.is_none_or(|written| {
+                let concerned = rule.block(block).is_none_or(|written| {
                     MatchRequest::concerns(written, self.namespace, port, source)
                 });
                 if !concerned {
@@ -136,8 +153,8 @@ impl<'r> VirtualService<'r> {
     /// The blocks that are not for every client and every port, for explanations.
     pub(super) fn narrow_blocks(&self, source: &Source) -> Vec<NarrowBlock> {
         let blocks = self.rules.iter().enumerate().flat_map(|(n, rule)| {
-            let place = move |block: &Block<'r>| (n, block.place, block.written);
-            rule.blocks.iter().map(place)
+            let blocks = rule.blocks.iter();
+            blocks.map(move |block| (n, block.place, rule.block(block)))
         });
         let narrow = blocks.filter_map(|(rule, block, written)| {
             NarrowBlock::new(rule, block?, written?, self.namespace, source)
@@ -147,8 +164,13 @@ impl<'r> VirtualService<'r> {
 }
 
 impl<'r> Rule<'r> {
-    fn on_port(&self, block: &Block<'_>, port: u16, clusters: &mut Clusters<'_>) -> Route {
-        let matched = matched_path(block.written);
+    /// A block as it is written; nothing for a rule without match blocks.
+    fn block(&self, block: &Block) -> Option<&api::HttpMatchRequest> {
+        self.written.r#match.get(block.place?)
+    }
+
+    fn on_port(&self, block: &Block, port: u16, clusters: &mut Clusters<'_>) -> Route {
+        let matched = matched_path(self.block(block));
         // One that is written, not one that is left when those of weight 0 are dropped.
         let single = self.written.route.len() <= 1;
         let mut choices = Vec::new();
@@ -216,16 +238,55 @@ impl<'r> Rule<'r> {
     }
 
     /// The redirect as it is for one match block on one port.
-    fn redirect(&self, block: &Block<'_>, port: u16) -> Option<Arc<RedirectPolicy>> {
+    fn redirect(&self, block: &Block, port: u16) -> Option<Arc<RedirectPolicy>> {
         let written = self.written.redirect.as_ref()?;
-        let matched = matched_path(block.written);
+        let matched = matched_path(self.block(block));
         // What is wrong with it was said when the rule was read.
         let mut said = Diagnostics::default();
         redirect::compile(written, matched, port, false, At::Top, &mut said).map(Arc::new)
     }
 
+    /// Reads a rule that a delegate's and the entry naming it make together.
+    ///
+    /// What is wrong with either is told where that is written. Istio does not look at what they
+    /// come to together, and takes one action before another; `refused` says that the entry has
+    /// been refused already.
+    fn merged(
+        merged: Merged<'_>,
+        refused: bool,
+        source: &Source,
+        clusters: &Clusters<'_>,
+        at: At<'_>,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let (rule, namespace) = (merged.rule, merged.namespace);
+        let mut about = Diagnostics::default();
+        let rule = Rule::read(
+            Cow::Owned(rule),
+            namespace,
+            source,
+            clusters,
+            At::Top,
+            &mut about,
+        );
+        if rule.is_none() && !refused {
+            let (own, mut alone) = (Cow::Borrowed(merged.own), Diagnostics::default());
+            let sound = Rule::read(own, namespace, source, clusters, At::Top, &mut alone).is_some();
+            for fault in about.iter().filter(|_| sound) {
+                let message = format!(
+                    "{} with this entry: {}: {}",
+                    merged.from,
+                    fault.path(),
+                    fault.message()
+                );
+                found.push(Diagnostic::new(fault.code(), at, message));
+            }
+        }
+        rule
+    }
+
     fn read(
-        written: &'r api::HttpRoute,
+        written: Cow<'r, api::HttpRoute>,
         namespace: &str,
         source: &Source,
         clusters: &Clusters<'_>,
@@ -233,7 +294,7 @@ impl<'r> Rule<'r> {
         found: &mut Diagnostics,
     ) -> Option<Self> {
         let before = found.len();
-        let blocks = Self::blocks(written, at.field("match"), found);
+        let blocks = Self::blocks(&written, at.field("match"), found);
         let acts = written.redirect.is_some() || written.direct_response.is_some();
         let resolve = |to: &api::Destination, at: At<'_>, found: &mut Diagnostics| {
             let (host, port) = read_destination(to, namespace, source, at, found)?;
@@ -259,8 +320,8 @@ impl<'r> Rule<'r> {
                 Some(destination)
             })
         };
-        let mirrors = mirror::compile(written, at, found, resolve);
-        let policies = read_policies(written, at, found);
+        let mirrors = mirror::compile(&written, at, found, resolve);
+        let policies = read_policies(&written, at, found);
         let rewrite = written.rewrite.as_ref();
         let rewrite = rewrite.and_then(|it| rewrite::compile(it, at.field("rewrite"), found));
         if let Some(headers) = &written.headers {
@@ -272,11 +333,10 @@ impl<'r> Rule<'r> {
                 headers::check(headers, at_route.item(n).field("headers"), found);
             }
         }
-        report_combinations(written, at, found);
         let refused = found.iter().skip(before).any(|it| {
             it.severity() == crate::diagnostic::Severity::Error && it.code() != Code::NotBuilt
         });
-        (!refused && written.delegate.is_none()).then_some(Self {
+        (!refused).then_some(Self {
             written,
             blocks,
             destinations,
@@ -286,11 +346,10 @@ impl<'r> Rule<'r> {
         })
     }
 
-    fn blocks(written: &'r api::HttpRoute, at: At<'_>, found: &mut Diagnostics) -> Vec<Block<'r>> {
+    fn blocks(written: &api::HttpRoute, at: At<'_>, found: &mut Diagnostics) -> Vec<Block> {
         if written.r#match.is_empty() {
             return vec![Block {
                 place: None,
-                written: None,
                 rule: Arc::default(),
                 name: written.name.as_str().into(),
             }];
@@ -306,54 +365,10 @@ impl<'r> Rule<'r> {
             };
             blocks.push(Block {
                 place: Some(n),
-                written: Some(block),
                 rule: rule.into(),
                 name: name.into(),
             });
         }
         blocks
     }
-}
-
-/// The VirtualServices a client sees, in the order Istio gives them: private ones, those exported
-/// to its namespace by name, public ones; within each, the oldest first.
-pub(super) fn visible<'r>(
-    resources: &[&'r Resource],
-    source: &Source,
-) -> Vec<(&'r Resource, &'r api::VirtualService)> {
-    let rank = |namespace: &str, export_to: &[String]| {
-        if export_to.is_empty() || export_to.iter().any(|to| to == "*") {
-            2
-        } else {
-            u8::from(namespace != source.namespace)
-        }
-    };
-    let mut list: Vec<_> = resources
-        .iter()
-        .filter_map(|resource| match &resource.spec {
-            Spec::VirtualService(written) => Some((*resource, &**written)),
-            _ => None,
-        })
-        .filter(|(resource, written)| {
-            source.sees(resource.metadata.namespace_or_default(), &written.export_to)
-        })
-        .collect();
-    list.sort_by_key(|(resource, written)| {
-        rank(resource.metadata.namespace_or_default(), &written.export_to)
-    });
-    list
-}
-
-/// Whether the client is among the gateways the resource is bound to.
-pub(super) fn is_bound(
-    resource: &Resource,
-    written: &api::VirtualService,
-    source: &Source,
-) -> bool {
-    let mesh = ["mesh".to_owned()];
-    let gateways = match written.gateways.as_slice() {
-        [] => &mesh,
-        gateways => gateways,
-    };
-    source.is_one_of(gateways, resource.metadata.namespace_or_default())
 }

@@ -69,6 +69,7 @@ cases![
     aliases,
     balancing,
     cors,
+    delegates,
     destinations,
     direct_response,
     faults,

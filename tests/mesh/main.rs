@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod apply;
+mod delegates;
 mod destination_rules;
 mod dns;
 mod endpoints;

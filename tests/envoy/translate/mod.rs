@@ -8,6 +8,7 @@
 mod actions;
 mod balancing;
 mod clusters;
+mod delegates;
 mod filters;
 mod header_operations;
 mod hosts;
@@ -208,7 +209,7 @@ fn virtual_hosts(
         if client.port != 80 && !hosts::any_service(&named, &services) {
             continue;
         }
-        let routes = routes::routes(resource, rules, client)?;
+        let routes = routes::routes(resources, resource, rules, client)?;
         // Nothing remains for this client: the VirtualService is skipped as if absent.
         if routes.is_empty() {
             continue;

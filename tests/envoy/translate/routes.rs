@@ -1,15 +1,18 @@
 //! The rules of a VirtualService as Envoy routes.
 
 use serde_json::{Map, Value, json};
-use tower_mesh::api::{HttpMatchRequest, HttpRoute, Resource, StringMatch, VirtualService};
+use tower_mesh::api::{
+    HttpMatchRequest, HttpRoute, Resource, Resources, StringMatch, VirtualService,
+};
 
 use super::actions::{self, cluster_name};
-use super::{Client, Result, Service};
+use super::{Client, Result, Service, delegates};
 
 /// Compilation of a VirtualService: one route for every match of every rule, in order.
 ///
 /// It ends at the first rule without a match, and at the first route that takes everything.
 pub(super) fn routes(
+    resources: &Resources,
     resource: &Resource,
     rules: &VirtualService,
     client: &Client,
@@ -18,7 +21,7 @@ pub(super) fn routes(
         return Err(format!("{}: tls and tcp rules", resource.id()));
     }
     let mut routes = Vec::new();
-    for rule in &rules.http {
+    for (resource, rule) in &delegates::expand(resources, resource, rules) {
         check(resource, rule)?;
         let action = actions::action(resource, rule, client)?;
         if rule.r#match.is_empty() {
