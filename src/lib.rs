@@ -21,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] goes from the first request to rules of your own, with each concept as YAML and
+//! as a layer, the order of things, what it costs and how to test your routes.
+//!
 //! # Where to look
 //!
 //! | Istio says | Module |
@@ -122,7 +125,8 @@ mod plan;
 // Roof: what most users touch.
 pub mod mesh;
 
-// Beside the house: for tests of layers of one's own.
+// Beside the house: for readers, and for tests of layers of one's own.
+pub mod guide;
 pub mod testing;
 
 #[cfg(all(doctest, feature = "yaml", feature = "client"))]

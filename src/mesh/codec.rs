@@ -98,6 +98,10 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
         {
             return bad("http1.invalid_scheme");
         }
+        // A `Host` header may be a list, which no host is; a target may not.
+        if uri.authority().is_some_and(|it| it.as_str().contains(',')) {
+            return bad("http1.invalid_url");
+        }
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let coding = codings.next();
         let chunked = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"chunked");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod client;
+mod refused;
 mod reply_body;
 mod traits;
 

@@ -223,6 +223,8 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    // Beside the house: for tests of layers of one's own.
+    // Beside the house: text for readers, and for tests of layers of one's own. The guide speaks of
+    // everything in comments, which import nothing.
+    ("guide", &[]),
     ("testing", &["reply"]),
 ];

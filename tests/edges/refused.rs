@@ -1,0 +1,213 @@
+//! Requests that hyper lets through and Envoy refuses: refused by `forward` in the same way.
+//!
+//! The statuses and texts are those a real Envoy 1.40 answered with under Istio's settings.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tower_mesh::api::{HttpRoute, Resources, ServiceEntry, VirtualService};
+use tower_mesh::mesh::Mesh;
+
+/// A proxy for `a.com`, whose requests a rule answers.
+async fn proxy() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let resources = Resources::new()
+        .with("a", ServiceEntry::http("a.com", [address]))
+        .with(
+            "a",
+            VirtualService::of_hosts(["a.com"]).http([HttpRoute::answer(200, "routed")]),
+        );
+    let built = Mesh::builder()
+        .resources(resources)
+        .registry_only(true)
+        .build();
+    let (mesh, _) = built.unwrap_or_else(|found| panic!("{found}"));
+    let router = Router::new().fallback_service(mesh.forward());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// The status and the body of the answer to these bytes.
+fn send(address: SocketAddr, request: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let patience = Some(Duration::from_secs(10));
+    stream.set_read_timeout(patience).unwrap();
+    stream.write_all(request).unwrap();
+    if !request.windows(17).any(|it| it == b"connection: close") {
+        // Nothing follows: whoever waits for more gives up.
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|it| it.parse().ok());
+    let body = answer.split_once("\r\n\r\n").unwrap_or_default().1;
+    (
+        status.unwrap_or_else(|| panic!("{request:?}: {answer}")),
+        body.to_owned(),
+    )
+}
+
+const BAD: (u16, &str) = (400, "Bad Request");
+const ROUTED: (u16, &str) = (200, "routed");
+/// The host is not declared.
+const UNKNOWN: (u16, &str) = (502, "");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_envoy_refuses_them() {
+    let address = proxy().await;
+    let long = "x".repeat(61 << 10);
+    let rows: Vec<(&str, String, (u16, &str))> = [
+        ("plain", "GET / HTTP/1.1\r\nhost: a.com", ROUTED),
+        ("upper case", "GET / HTTP/1.1\r\nhost: A.COM", ROUTED),
+        ("with a port", "GET / HTTP/1.1\r\nhost: a.com:99999", ROUTED),
+        ("an empty port", "GET / HTTP/1.1\r\nhost: a.com:", ROUTED),
+        (
+            "a port of letters",
+            "GET / HTTP/1.1\r\nhost: a.com:abc",
+            ROUTED,
+        ),
+        ("a trailing dot", "GET / HTTP/1.1\r\nhost: a.com.", ROUTED),
+        ("somebody's", "GET / HTTP/1.1\r\nhost: u@a.com", UNKNOWN),
+        ("no host", "GET / HTTP/1.1", (400, "")),
+        ("an empty host", "GET / HTTP/1.1\r\nhost:", UNKNOWN),
+        (
+            "two hosts",
+            "GET / HTTP/1.1\r\nhost: a.com\r\nhost: b.com",
+            UNKNOWN,
+        ),
+        (
+            "a host twice",
+            "GET / HTTP/1.1\r\nhost: a.com\r\nhost: a.com",
+            UNKNOWN,
+        ),
+        ("a space", "GET / HTTP/1.1\r\nhost: a com", BAD),
+        ("a comma", "GET / HTTP/1.1\r\nhost: a.com,b.com", UNKNOWN),
+        (
+            "a comma and a space",
+            "GET / HTTP/1.1\r\nhost: a.com, b.com",
+            BAD,
+        ),
+        (
+            "a comma in the target",
+            "GET http://a.com,b.com/ HTTP/1.1\r\nhost: a.com",
+            BAD,
+        ),
+        (
+            "another alphabet",
+            "GET / HTTP/1.1\r\nhost: b\u{fc}cher",
+            BAD,
+        ),
+        (
+            "an absolute target",
+            "GET http://a.com/ HTTP/1.1\r\nhost: b.com",
+            ROUTED,
+        ),
+        (
+            "somebody's target",
+            "GET http://u@a.com/ HTTP/1.1\r\nhost: b.com",
+            ROUTED,
+        ),
+        (
+            "another scheme",
+            "GET ftp://a.com/ HTTP/1.1\r\nhost: a.com",
+            BAD,
+        ),
+        ("no slash", "GET a HTTP/1.1\r\nhost: a.com", BAD),
+        ("eight bits", "GET /\u{e9} HTTP/1.1\r\nhost: a.com", BAD),
+        ("small letters", "get / HTTP/1.1\r\nhost: a.com", BAD),
+        ("no such method", "FOO / HTTP/1.1\r\nhost: a.com", BAD),
+        (
+            "long ago",
+            "GET / HTTP/1.0\r\nhost: a.com",
+            (426, "Upgrade Required"),
+        ),
+        (
+            "an unknown coding",
+            "POST / HTTP/1.1\r\nhost: a.com\r\ntransfer-encoding: gzip, chunked\r\n\r\n0",
+            (501, "Not Implemented"),
+        ),
+    ]
+    .map(|(name, request, want)| (name, format!("{request}\r\n\r\n"), want))
+    .into_iter()
+    .chain([(
+        "61 KiB of headers",
+        format!("GET / HTTP/1.1\r\nhost: a.com\r\nx: {long}\r\n\r\n"),
+        (431, "Request Header Fields Too Large"),
+    )])
+    .collect();
+    let mut wrong = Vec::new();
+    for (name, request, (status, body)) in rows {
+        let got = send(address, request.as_bytes());
+        if got != (status, body.to_owned()) {
+            wrong.push(format!("{name}: {got:?}, not {status} {body:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What hyper takes off before anybody sees it cannot be refused; it does not go on either, so that
+/// an endpoint reads the request as the proxy did.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_refused_goes_on_without_its_second_meaning() {
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let resources = Resources::new().with(
+        "a",
+        ServiceEntry::http("a.com", [upstream.local_addr().unwrap()]),
+    );
+    let (mesh, _) = Mesh::builder().resources(resources).build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback_service(mesh.forward());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let upstream = std::thread::spawn(move || {
+        let mut heads = Vec::new();
+        for _ in 0..4 {
+            let (mut stream, _) = upstream.accept().unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+            let mut head = Vec::new();
+            while !head.windows(4).any(|it| it == b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).unwrap();
+            heads.push(String::from_utf8(head).unwrap().to_ascii_lowercase());
+        }
+        heads
+    });
+    let framings = |lines: &str| {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: a.com\r\nconnection: close\r\n{lines}\r\n1\r\nx\r\n0\r\n\r\n"
+        );
+        send(address, request.as_bytes()).0
+    };
+    let chunked = "transfer-encoding: chunked\r\n";
+    let length = "content-length: 11\r\n";
+    assert_eq!(framings(&format!("{length}{chunked}")), 200);
+    assert_eq!(framings(&format!("{chunked}{length}")), 200);
+    assert_eq!(framings(&format!("{length}{length}")), 200);
+    let fragment = b"GET /a?b#c HTTP/1.1\r\nhost: a.com\r\nconnection: close\r\n\r\n";
+    assert_eq!(send(address, fragment).0, 200);
+    let heads = upstream.join().unwrap();
+    for head in &heads[..3] {
+        let of = |name: &str| head.matches(name).count();
+        assert_eq!(
+            of("content-length:") + of("transfer-encoding:"),
+            1,
+            "{head}"
+        );
+    }
+    assert!(
+        heads[3].starts_with("get /a?b http/1.1\r\n"),
+        "{}",
+        heads[3]
+    );
+}
