@@ -187,8 +187,9 @@ fn no_such_header(name: &str, at: At<'_>) -> Diagnostic {
         .to_ascii_lowercase()
         .starts_with("@request.auth.claims")
     {
-        let message = "this version does not match on JWT claims yet";
-        return Diagnostic::new(Code::NotBuilt, at, message);
+        let message = "a JWT's claims are what authentication found, and this library has none";
+        let hint = "on purpose: let what authenticates put the claim into a header, and match that";
+        return Diagnostic::new(Code::NotBuilt, at, message).hint(hint);
     }
     let message = format!("header name {name} is not a valid header name");
     Diagnostic::new(Code::InvalidValue, at, message)

@@ -1,4 +1,4 @@
-//! The one list of what resources can say and this version does not act on yet.
+//! The one list of what resources can say and this version does not act on: not yet, or on purpose.
 //!
 //! Each line here is an error, or a warning when read leniently, instead of a
 //! silent difference from the sidecar. Building an effect removes its line.
@@ -18,10 +18,16 @@ macro_rules! report {
 }
 
 pub(super) fn virtual_service(written: &api::VirtualService, at: At<'_>, found: &mut Diagnostics) {
-    report!(found, at:
-        "tls" if !written.tls.is_empty();
-        "tcp" if !written.tcp.is_empty();
-    );
+    for (field, written) in [
+        ("tls", !written.tls.is_empty()),
+        ("tcp", !written.tcp.is_empty()),
+    ] {
+        if written {
+            let message = format!("{field} rules are for connections; this library sees requests");
+            let hint = "on purpose: leave them to a proxy, in a resource this mesh is not given";
+            found.push(Diagnostic::new(Code::NotBuilt, at.field(field), message).hint(hint));
+        }
+    }
 }
 
 pub(super) fn destination_rule(
@@ -87,7 +93,15 @@ pub(super) fn gateway(written: &api::Gateway, at: At<'_>, found: &mut Diagnostic
     let servers = at.field("servers");
     for (n, server) in written.servers.iter().enumerate() {
         let at = servers.item(n);
-        let tls = server.tls.as_ref();
-        report!(found, at: "tls" if tls.is_some(););
+        let Some(tls) = &server.tls else { continue };
+        let redirects = tls.https_redirect == Some(true);
+        if redirects {
+            let at = at.field("tls");
+            report!(found, at: "httpsRedirect" if redirects;);
+        } else {
+            let message = "connections are accepted in front of this library, and TLS ends there";
+            let hint = "on purpose: declare the server as plain HTTP, and let what listens end TLS";
+            found.push(Diagnostic::new(Code::NotBuilt, at.field("tls"), message).hint(hint));
+        }
     }
 }

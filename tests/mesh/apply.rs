@@ -84,6 +84,66 @@ async fn what_is_not_built_is_a_warning_when_read_leniently() {
     assert_eq!(who(&mesh, "http://a.com/", &[]).await, "10.0.0.1:80");
 }
 
+#[test]
+fn what_is_left_out_on_purpose_says_so_and_what_to_do() {
+    let one = service("a.com", 80, &[1]);
+    let to = "route: [{destination: {host: a.com}}]";
+    let gateway = |tls: &str| {
+        let server = "port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*']";
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: gw}}\n\
+             spec: {{servers: [{{{server}, tls: {{{tls}}}}}]}}\n"
+        )
+    };
+    for (rules, path, word) in [
+        (
+            virtual_service("it", &format!("  hosts: [a.com]\n  tcp: [{{{to}}}]")),
+            "spec.tcp",
+            "connections",
+        ),
+        (
+            virtual_service(
+                "it",
+                &format!("  hosts: [a.com]\n  tls: [{{match: [{{sniHosts: [a.com]}}], {to}}}]"),
+            ),
+            "spec.tls",
+            "connections",
+        ),
+        (
+            gateway("mode: SIMPLE, credentialName: it"),
+            "spec.servers[0].tls",
+            "TLS ends there",
+        ),
+        (
+            gateway("mode: SIMPLE, credentialName: it")
+                + "---\n"
+                + &virtual_service(
+                    "it",
+                    &format!(
+                        "  hosts: [a.com]\n  gateways: [gw]\n  http: [{{match: [{{headers: \
+                     {{'@request.auth.claims.sub': {{exact: a}}}}}}], {to}}}]"
+                    ),
+                ),
+            "spec.http[0].match[0].headers[\"@request.auth.claims.sub\"]",
+            "JWT",
+        ),
+    ] {
+        let yaml = format!("{one}{rules}");
+        let found = Mesh::builder().yaml(&yaml).build().unwrap_err();
+        let mut told = found.iter().filter(|it| it.path().to_string() == path);
+        let it = told
+            .next()
+            .unwrap_or_else(|| panic!("nothing at {path} in {found}"));
+        assert_eq!(it.code().as_str(), "not-built");
+        assert!(it.message().contains(word), "{it}");
+        assert!(
+            it.help().is_some_and(|it| it.starts_with("on purpose: ")),
+            "{it}"
+        );
+        assert!(Mesh::builder().lenient(true).yaml(&yaml).build().is_ok());
+    }
+}
+
 /// The endpoints answer only when they are let; meanwhile the rules are applied again and again.
 #[tokio::test]
 async fn requests_under_way_outlive_their_rules_and_go_on_counting() {
