@@ -358,8 +358,8 @@ pub struct InFlight {
 
 impl InFlight {
     /// The same, with the permit that the request has of its destination.
-    pub(crate) fn permitted(mut self, permit: Option<Permit>) -> Self {
-        self.permit = permit.map(Box::new);
+    pub(crate) fn permitted(mut self, permit: Permit) -> Self {
+        self.permit = Some(Box::new(permit));
         self
     }
 }

@@ -165,17 +165,16 @@ where
                 }
             }
         };
-        let permit = match endpoint.limits() {
-            Some(limits) if !self.transport.keeps_limits() => match limits.request() {
-                None => {
-                    let reply = LocalReply::for_failure(Failure::Overflow, false);
-                    return DispatchFuture::answered(reply, info, grpc);
-                }
-                permit => permit,
-            },
-            _ => None,
-        };
-        let in_flight = endpoint.begin().permitted(permit);
+        let mut in_flight = endpoint.begin();
+        if let Some(limits) = endpoint.limits()
+            && !self.transport.keeps_limits()
+        {
+            let Some(permit) = limits.request() else {
+                let reply = LocalReply::for_failure(Failure::Overflow, false);
+                return DispatchFuture::answered(reply, info, grpc);
+            };
+            in_flight = in_flight.permitted(permit);
+        }
         let call = self.transport.send(endpoint, request);
         info.endpoint = Some(place).filter(|_| self.transport.only_endpoint().is_none());
         info.note_cookies(cookies);

@@ -29,10 +29,18 @@ pub struct StreamInfo {
     routed: Option<Routed>,
     /// The endpoint's place in its destination.
     pub(super) endpoint: Option<u32>,
-    /// Path and request id, noted at the proxy border only.
-    request: Option<Box<(Option<PathAndQuery>, Option<HeaderValue>)>>,
+    /// In a box, for few have any of it and responses are moved often.
+    told: Option<Box<Told>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// Noted at the proxy border only.
+    path: Option<PathAndQuery>,
+    /// Noted at the proxy border only.
+    request_id: Option<HeaderValue>,
     /// What broke the response off.
-    broken: Option<Box<LocalReply>>,
+    broken: Option<LocalReply>,
 }
 
 impl StreamInfo {
@@ -40,8 +48,7 @@ impl StreamInfo {
         Self {
             routed: Some(routed),
             endpoint: None,
-            request: None,
-            broken: None,
+            told: None,
         }
     }
 
@@ -51,16 +58,30 @@ impl StreamInfo {
     }
 
     /// Notes what a proxy's log tells of the request.
-    pub(crate) fn note_request(&mut self, path: Option<PathAndQuery>, id: Option<HeaderValue>) {
-        self.request = Some(Box::new((path, id)));
+    pub(crate) fn note_request(
+        &mut self,
+        path: Option<PathAndQuery>,
+        request_id: Option<HeaderValue>,
+    ) {
+        let told = self.told.get_or_insert_default();
+        told.path = path;
+        told.request_id = request_id;
+    }
+
+    /// Notes what broke the response off.
+    fn break_off(&mut self, reply: LocalReply) {
+        self.told.get_or_insert_default().broken = Some(reply);
     }
 
     /// Takes over what was known before the request was sent, where nothing later is known.
+    #[inline]
     pub(crate) fn complete(&mut self, before: Self) {
         if self.routed.is_none() {
             self.routed = before.routed;
         }
-        self.request = before.request;
+        if before.told.is_some() {
+            self.told = before.told;
+        }
     }
 
     /// What was routed; made with it, so it is there.
@@ -72,6 +93,7 @@ impl StreamInfo {
     }
 
     /// Notes cookies the client is to keep.
+    #[inline]
     pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
         if let Some(routed) = &mut self.routed {
             routed.note_cookies(cookies);
@@ -79,6 +101,7 @@ impl StreamInfo {
     }
 
     /// Cookies the client is to keep.
+    #[inline]
     pub(super) fn cookies(&self) -> &[HeaderValue] {
         self.routed.as_ref().map_or(&[], Routed::cookies)
     }
@@ -121,20 +144,20 @@ impl StreamInfo {
     /// `%REQ(:PATH)%` as it was matched; noted by [`Forward`](crate::mesh::Forward) only.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
-        self.request.as_ref()?.0.as_ref().map(PathAndQuery::as_str)
+        self.told.as_ref()?.path.as_ref().map(PathAndQuery::as_str)
     }
 
     /// `%REQ(X-REQUEST-ID)%`; noted by [`Forward`](crate::mesh::Forward) only.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
-        self.request.as_ref()?.1.as_ref()?.to_str().ok()
+        self.told.as_ref()?.request_id.as_ref()?.to_str().ok()
     }
 
     /// What broke the response off after it had begun: with its flags, and as details
     /// `%RESPONSE_CODE_DETAILS%`. Nothing as long as it has not.
     #[must_use]
     pub fn broken_off(&self) -> Option<&LocalReply> {
-        self.broken.as_deref()
+        self.told.as_ref()?.broken.as_ref()
     }
 
     /// `%UPSTREAM_REQUEST_ATTEMPT_COUNT%`: 0 where the request met no destination.
@@ -170,7 +193,15 @@ struct TimedOut;
 #[derive(Debug)]
 enum Content<B> {
     Upstream(#[pin] B),
-    Local(Bytes, Option<Cause>),
+    // In a box, so that upstreams' answers do not carry the room for it.
+    Local(Box<Local>),
+}
+
+/// A local answer's text, and the error it stands for.
+#[derive(Debug)]
+struct Local {
+    text: Bytes,
+    cause: Option<Cause>,
 }
 
 /// The error a local answer stands for.
@@ -205,8 +236,8 @@ impl<B> ResponseBody<B> {
 
     /// The same, with the error a local answer stands for.
     pub(super) fn caused_by(mut self, error: Option<Cause>) -> Self {
-        if let Content::Local(_, cause) = &mut self.content {
-            *cause = error;
+        if let Content::Local(local) = &mut self.content {
+            local.cause = error;
         }
         self
     }
@@ -220,7 +251,7 @@ impl<B> ResponseBody<B> {
     /// The error a local answer stands for.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match &self.content {
-            Content::Local(_, cause) => cause.clone(),
+            Content::Local(local) => local.cause.clone(),
             Content::Upstream(_) => None,
         }
     }
@@ -248,7 +279,7 @@ fn poll_deadline(deadline: &mut Option<Timer>, cx: &Context<'_>) -> Poll<()> {
 impl<B> FromLocalReply for ResponseBody<B> {
     fn from_local_reply(text: Bytes) -> Self {
         Self {
-            content: Content::Local(text, None),
+            content: Content::Local(Box::new(Local { text, cause: None })),
             info: StreamInfo::default(),
             in_flight: None,
             deadline: None,
@@ -270,20 +301,22 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.project();
         let frame = match this.content.project() {
-            ContentProjected::Local(text, _) if text.is_empty() => None,
-            ContentProjected::Local(text, _) => Some(Ok(Frame::data(std::mem::take(text)))),
+            ContentProjected::Local(local) if local.text.is_empty() => None,
+            ContentProjected::Local(local) => {
+                Some(Ok(Frame::data(std::mem::take(&mut local.text))))
+            }
             ContentProjected::Upstream(body) => match body.poll_frame(cx) {
                 Poll::Ready(Some(Err(error))) => {
                     let error: BoxError = error.into();
                     let reply = LocalReply::reset_after_response(error.classify());
-                    this.info.broken = Some(Box::new(reply));
+                    this.info.break_off(reply);
                     Some(Err(BodyError::new(error)))
                 }
                 Poll::Ready(frame) => frame.map(|frame| frame.map_err(BodyError::new)),
                 Poll::Pending => {
                     ready!(poll_deadline(this.deadline, cx));
                     let reply = LocalReply::upstream_request_timeout("response_timeout");
-                    this.info.broken = Some(Box::new(reply));
+                    this.info.break_off(reply);
                     Some(Err(BodyError::new(TimedOut)))
                 }
             },
@@ -296,14 +329,14 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Local(text, _) => text.is_empty(),
+            Content::Local(local) => local.text.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Local(text, _) => SizeHint::with_exact(text.len() as u64),
+            Content::Local(local) => SizeHint::with_exact(local.text.len() as u64),
             Content::Upstream(body) => body.size_hint(),
         }
     }

@@ -102,6 +102,7 @@ impl Routed {
     }
 
     /// Notes cookies the client is to keep.
+    #[inline]
     pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
         if !cookies.is_empty() {
             self.seldom.get_or_insert_default().cookies = cookies;
@@ -109,6 +110,7 @@ impl Routed {
     }
 
     /// Cookies the client is to keep.
+    #[inline]
     pub(super) fn cookies(&self) -> &[HeaderValue] {
         let cookies = self.seldom.as_ref().map(|it| it.cookies.as_slice());
         cookies.unwrap_or_default()
@@ -227,8 +229,17 @@ impl<B> Carry<RequestBody<B, Routed>> for FromRoute {
     type Inner = B;
     type Note = Routed;
 
+    #[inline]
     fn carry(&self, request: Request<RequestBody<B, Routed>>) -> Request<RequestBody<B, Routed>> {
         request
+    }
+
+    #[inline]
+    fn in_place<'r>(
+        &self,
+        request: &'r mut Request<RequestBody<B, Routed>>,
+    ) -> Option<&'r mut RequestBody<B, Routed>> {
+        Some(request.body_mut())
     }
 
     fn is_grpc(&self, body: &RequestBody<B, Routed>) -> Option<bool> {

@@ -69,6 +69,14 @@ pub trait Carry<B> {
     /// The request with a body of the one type.
     fn carry(&self, request: Request<B>) -> Request<RequestBody<Self::Inner, Self::Note>>;
 
+    /// The body where it is of the one type already; what is done to it then costs no move.
+    fn in_place<'r>(
+        &self,
+        _: &'r mut Request<B>,
+    ) -> Option<&'r mut RequestBody<Self::Inner, Self::Note>> {
+        None
+    }
+
     /// Whether the request came as a gRPC call, where that was noted before.
     fn is_grpc(&self, _: &RequestBody<Self::Inner, Self::Note>) -> Option<bool> {
         None

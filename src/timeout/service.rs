@@ -86,25 +86,44 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    #[inline]
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let policy = self.policy.get(&request).copied();
         let policy = policy.filter(|it| it.limit().is_some());
-        let mut request = self.policy.carry(request);
-        let watch = policy.map(|policy| {
-            let end = request.body_mut().track();
-            let grpc = self.policy.is_grpc(request.body());
-            Watch {
-                policy,
-                grpc: grpc.unwrap_or_else(|| is_grpc(request.headers())),
-                sent: end.is_past().then(Instant::now),
-                end,
-                select: self.policy.clone(),
+        let noted = match self.policy.in_place(&mut request) {
+            Some(body) => self.policy.is_grpc(body),
+            None => None,
+        };
+        let grpc = policy.is_some() && noted.unwrap_or_else(|| is_grpc(request.headers()));
+        let mut watch = None;
+        let request = match (policy, self.policy.in_place(&mut request)) {
+            (Some(policy), Some(body)) => {
+                watch = Some(self.watch(policy, grpc, body.track()));
+                self.policy.carry(request)
             }
-        });
+            (Some(policy), None) => {
+                let mut request = self.policy.carry(request);
+                watch = Some(self.watch(policy, grpc, request.body_mut().track()));
+                request
+            }
+            (None, _) => self.policy.carry(request),
+        };
         ResponseFuture {
             inner: Some(self.inner.call(request)),
             watch,
             timer: None,
+        }
+    }
+}
+
+impl<S, K: Clone> Timeout<S, K> {
+    fn watch(&self, policy: TimeoutPolicy, grpc: bool, end: RequestEnd) -> Watch<K> {
+        Watch {
+            policy,
+            grpc,
+            sent: end.is_past().then(Instant::now),
+            end,
+            select: self.policy.clone(),
         }
     }
 }

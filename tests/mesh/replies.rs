@@ -68,7 +68,7 @@ async fn a_client_gets_an_error_that_says_its_kind() {
         (
             "http://b.com/",
             ErrorKind::UnknownHost,
-            "direct_response (502)",
+            "nothing declares the host, and unknown hosts are refused (502)",
         ),
         (
             "http://a.com/%00",
