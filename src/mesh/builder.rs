@@ -30,6 +30,7 @@ pub struct MeshBuilder {
     dns_refresh_rate: Option<Duration>,
     dice: Rng,
     mirroring: Mirroring,
+    deadline_exceeded: bool,
 }
 
 /// A mesh could not be built: everything that is wrong, with file, line and field.
@@ -138,6 +139,13 @@ impl MeshBuilder {
         self
     }
 
+    /// Answer gRPC calls that took longer than they may with `DEADLINE_EXCEEDED` (4), as Envoy does
+    /// under its guard `grpc_timeout_returns_deadline_exceeded`, instead of `UNAVAILABLE` (14).
+    pub const fn grpc_deadline_exceeded(mut self, exceeded: bool) -> Self {
+        self.deadline_exceeded = exceeded;
+        self
+    }
+
     /// Append `-shadow` to the host of copies sent to mirrors, as Istio did before 1.18
     /// (`DISABLE_SHADOW_HOST_SUFFIX=false`).
     pub const fn shadow_host_suffix(mut self, append: bool) -> Self {
@@ -181,6 +189,7 @@ impl MeshBuilder {
             names: Names::new(resolver, refresh, &self.dice),
             dice: self.dice,
             mirroring: self.mirroring,
+            deadline_exceeded: self.deadline_exceeded,
             applying: Mutex::new(()),
             #[cfg(feature = "client")]
             transport: crate::transport::HttpTransport::new(),

@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use super::exchange::{Border, Exchange};
 use super::future::ResponseFuture;
-use super::{Mesh, MeshError};
+use super::{Mesh, MeshError, Shared};
 use crate::body::BoxError;
 use crate::plan::{Chain, ResponseBody};
 use crate::transport::Transport;
@@ -32,7 +32,13 @@ impl<T> MeshClient<T> {
     where
         T: Clone,
     {
-        let chain = Chain::new(transport, &mesh.shared.dice, &mesh.shared.mirroring);
+        let Shared {
+            dice,
+            mirroring,
+            deadline_exceeded,
+            ..
+        } = &*mesh.shared;
+        let chain = Chain::new(transport, dice, mirroring, *deadline_exceeded);
         Self { mesh, chain }
     }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::Mesh;
 use super::exchange::{Border, Exchange};
 use super::future::ForwardFuture;
+use super::{Mesh, Shared};
 use crate::body::BoxError;
 use crate::plan::{Chain, ResponseBody};
 use crate::transport::Transport;
@@ -32,7 +32,13 @@ impl<T> Forward<T> {
     where
         T: Clone,
     {
-        let chain = Chain::new(transport, &mesh.shared.dice, &mesh.shared.mirroring);
+        let Shared {
+            dice,
+            mirroring,
+            deadline_exceeded,
+            ..
+        } = &*mesh.shared;
+        let chain = Chain::new(transport, dice, mirroring, *deadline_exceeded);
         let port = 80;
         Self { mesh, chain, port }
     }

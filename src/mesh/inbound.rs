@@ -48,6 +48,7 @@ impl<S> Layer<S> for InboundLayer {
             Inward::new(inner),
             &self.mesh.shared.dice,
             &Mirroring::off(),
+            self.mesh.shared.deadline_exceeded,
         );
         Inbound {
             mesh: self.mesh.clone(),

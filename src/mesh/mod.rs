@@ -89,6 +89,8 @@ struct Shared {
     path_normalization: PathNormalization,
     dice: Rng,
     mirroring: Mirroring,
+    /// Whether late gRPC calls are told so.
+    deadline_exceeded: bool,
     /// Held while a configuration is compiled, so that the last one applied is the one in force.
     applying: Mutex<()>,
     names: Names,

@@ -1,8 +1,9 @@
 //! What retries, timeouts and outlier detection learn from the responses of this plan, and do to them.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
-use http::Response;
+use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
 use super::response_body::{ResponseBody, StreamInfo};
@@ -22,9 +23,17 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
         LocalReply::of(result.as_ref().ok()?)?.failure.clone()
     }
 
-    fn again(&self, routed: &mut Routed, last: &Tried<B>) {
+    fn again(&self, routed: &mut Routed, last: &Tried<B>, sent: Option<Instant>) {
         let endpoint = |it: &Response<ResponseBody<B>>| it.body().info().endpoint;
-        routed.try_again(last.as_ref().ok().and_then(endpoint));
+        routed.try_again(last.as_ref().ok().and_then(endpoint), sent);
+    }
+
+    fn time(&self, routed: &Routed, headers: &HeaderMap) -> Option<Duration> {
+        routed.time(headers)
+    }
+
+    fn tells_time(&self, routed: &Routed) -> bool {
+        routed.proxy || routed.grpc
     }
 
     fn late(&self, routed: &Routed, reply: &mut Response<ResponseBody<B>>) {
@@ -35,7 +44,7 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
         routed.cluster()?.limits()
     }
 
-    fn last(&self, result: Tried<B>, retries: u32) -> Tried<B> {
+    fn last(&self, result: Tried<B>, retries: u32, flags: ResponseFlags) -> Tried<B> {
         let Ok(mut response) = result;
         let failure = LocalReply::of(&response).and_then(|reply| reply.failure.clone());
         if let Some(failure) = failure
@@ -47,7 +56,9 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
                 LocalReply::for_failure(failure, true).into_response(grpc);
             response = reply.map(|body| body.about(info).caused_by(cause));
         }
-        ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED.note(&mut response);
+        if !flags.is_empty() {
+            flags.note(&mut response);
+        }
         Ok(response)
     }
 }

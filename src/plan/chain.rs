@@ -67,11 +67,13 @@ pub(crate) struct Chain<T> {
 }
 
 impl<T: Clone> Chain<T> {
-    pub(crate) fn new(transport: T, dice: &Rng, mirroring: &Mirroring) -> Self {
+    /// `exceeded` if gRPC calls that are late are told so instead of that nobody was available.
+    pub(crate) fn new(transport: T, dice: &Rng, mirroring: &Mirroring, exceeded: bool) -> Self {
         let dispatch = Dispatch::new(transport, dice.clone());
-        let limit = TimeoutLayer::selecting(FromRoute);
+        let limit = TimeoutLayer::selecting(FromRoute).grpc_deadline_exceeded(exceeded);
         let shadow = limit.layer(dispatch.clone());
-        let retry = RetryLayer::selecting(FromRoute, dice.clone()).layer(dispatch);
+        let retry = RetryLayer::selecting(FromRoute, dice.clone());
+        let retry = retry.grpc_deadline_exceeded(exceeded).layer(dispatch);
         let timeout = limit.layer(retry);
         let rewrite = RewriteLayer::selecting(FromRoute);
         let request_headers = RequestHeadersLayer::selecting(FromRoute);

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{HOST, HeaderValue, SET_COOKIE};
 use http::request::Parts;
-use http::uri::{Authority, Scheme};
-use http::{Method, Request, Response, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
+use http::uri::Scheme;
+use http::{Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 use tower_service::Service;
 
@@ -26,6 +26,7 @@ use super::cluster::Cluster;
 use super::look_up::{self, Found, LookUp};
 use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::Routed;
+use super::tell::{address_request, tell_attempt, tell_time};
 use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;
 use crate::endpoint::{Endpoint, InFlight};
@@ -132,6 +133,9 @@ where
         if proxy {
             tell_attempt(&mut request, attempt);
         }
+        if proxy || grpc {
+            tell_time(&mut request, info.routed());
+        }
         let found;
         let endpoint = match endpoint.is_wildcard() {
             false => endpoint,
@@ -234,34 +238,6 @@ fn host_of<B>(request: &Request<B>) -> Cow<'_, str> {
         .get(HOST)
         .and_then(|host| host.to_str().ok());
     host::without_port(host.unwrap_or_default())
-}
-
-/// Gives the request its `Host` header where only its URI names the host.
-fn address_request(request: &mut Request<Body>) -> Result<(), ()> {
-    if !request.headers().contains_key(HOST) {
-        let authority = request.uri().authority().map(Authority::as_str).ok_or(())?;
-        let host = HeaderValue::from_str(authority).map_err(|_| ())?;
-        request.headers_mut().insert(HOST, host);
-    }
-    Ok(())
-}
-
-/// Tells the endpoint which try this is, as a proxy does.
-fn tell_attempt(request: &mut Request<Body>, attempt: u32) {
-    const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
-    let bodiless = [
-        Method::GET,
-        Method::HEAD,
-        Method::DELETE,
-        Method::CONNECT,
-        Method::TRACE,
-    ];
-    let says_nothing = request.body().is_end_stream() && !bodiless.contains(request.method());
-    let headers = request.headers_mut();
-    headers.insert(ATTEMPT_COUNT, attempt.into());
-    if says_nothing {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
 }
 
 /// The answer to a request for `https` where nothing speaks TLS.

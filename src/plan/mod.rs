@@ -41,6 +41,7 @@ mod response_body;
 mod route;
 mod routed;
 mod shadowed;
+mod tell;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
 mod traffic_policy;

@@ -315,7 +315,7 @@ where
                 Poll::Ready(frame) => frame.map(|frame| frame.map_err(BodyError::new)),
                 Poll::Pending => {
                     ready!(poll_deadline(this.deadline, cx));
-                    let reply = LocalReply::upstream_request_timeout("response_timeout");
+                    let reply = LocalReply::upstream_request_timeout("response_timeout", false);
                     this.info.break_off(reply);
                     Some(Err(BodyError::new(TimedOut)))
                 }

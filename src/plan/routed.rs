@@ -4,13 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
+use tokio::time::Instant;
 
 use super::{Choice, Cluster, Plan, Route};
 use crate::endpoint::Endpoint;
 use crate::request_body::{Carry, RequestBody};
+use crate::retries::RetryPolicy;
 use crate::select::Select;
+use crate::timeout::{TimeoutPolicy, expected_millis, grpc_timeout};
 
 /// The plan a request was matched under, counted where few threads count; the counts of its two
 /// halves are touched only when a plan is replaced.
@@ -44,6 +48,8 @@ struct Seldom {
     roll: Option<u64>,
     /// Cookies the client is to keep.
     cookies: Vec<HeaderValue>,
+    /// When the request had gone out whole, noted for tries after the first.
+    sent: Option<Instant>,
 }
 
 impl Routed {
@@ -121,25 +127,45 @@ impl Routed {
         self.seldom.as_ref()?.passthrough.as_ref()
     }
 
-    /// Notes that another try follows one at the endpoint of this place.
-    pub(super) fn try_again(&mut self, last: Option<u32>) {
+    /// Notes that another try follows one at the endpoint of this place, of a request that had
+    /// gone out whole by then, where that is known.
+    pub(super) fn try_again(&mut self, last: Option<u32>, sent: Option<Instant>) {
         self.attempt = self.attempt.saturating_add(1);
-        if let Some(place) = last {
-            self.seldom.get_or_insert_default().tried.push(place);
+        let hashed = self.route().balancing.as_ref();
+        let hashed = hashed.is_some_and(|it| it.keeps_endpoint);
+        let retries: Option<&RetryPolicy> = self.policy();
+        let last = last.filter(|_| retries.is_some_and(|it| it.avoids_tried_hosts(hashed)));
+        if last.is_some() || sent.is_some() {
+            let seldom = self.seldom.get_or_insert_default();
+            seldom.tried.extend(last);
+            seldom.sent = sent;
         }
+    }
+
+    /// The time for the request with all its tries, by its rule and by what a gRPC call asks for.
+    pub(super) fn time(&self, headers: &HeaderMap) -> Option<Duration> {
+        let written: Option<&TimeoutPolicy> = self.policy();
+        let written = written.copied().unwrap_or_default();
+        match self.grpc {
+            true => written.for_grpc(grpc_timeout(headers)).limit(),
+            false => written.limit(),
+        }
+    }
+
+    /// How many milliseconds the endpoint has for this try, as a proxy tells it.
+    pub(super) fn expected_millis(&self, headers: &HeaderMap) -> Option<u64> {
+        let retries: Option<&RetryPolicy> = self.policy();
+        let per_try = retries.and_then(RetryPolicy::time_for_try);
+        let sent = self.seldom.as_ref().and_then(|it| it.sent);
+        let elapsed = sent.map(|it| it.elapsed()).unwrap_or_default();
+        expected_millis(self.time(headers), per_try, elapsed)
     }
 
     /// The endpoints of earlier tries, by their place, where another is to be preferred.
     #[inline]
     pub(super) fn tried(&self) -> &[u32] {
         let tried = self.seldom.as_ref().map(|it| it.tried.as_slice());
-        match tried {
-            None | Some([]) => &[],
-            Some(tried) => match &self.route().balancing {
-                Some(balancing) if balancing.keeps_endpoint => &[],
-                _ => tried,
-            },
-        }
+        tried.unwrap_or_default()
     }
 
     #[inline]

@@ -143,12 +143,23 @@ impl LocalReply {
         response
     }
 
-    /// The answer to a request that a route's time was up for; `details` say which time.
-    pub(crate) fn upstream_request_timeout(details: &'static str) -> Self {
+    /// The answer to a request that a route's time was up for; `details` say which time. A gRPC
+    /// call is told that its deadline was exceeded, if so wanted, else that nobody was available.
+    pub(crate) fn upstream_request_timeout(details: &'static str, deadline_exceeded: bool) -> Self {
+        const DEADLINE_EXCEEDED: u16 = 4;
         let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
-        Self::new(StatusCode::GATEWAY_TIMEOUT, flags)
+        let mut reply = Self::new(StatusCode::GATEWAY_TIMEOUT, flags)
             .body("upstream request timeout")
-            .details(details)
+            .details(details);
+        reply.grpc_status = deadline_exceeded.then_some(DEADLINE_EXCEEDED);
+        reply
+    }
+
+    /// The answer to a request whose body outgrew what is kept of it while another try was awaited.
+    pub(crate) fn body_too_long_to_retry() -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, ResponseFlags::NONE)
+            .body("exceeded request buffer limit while retrying upstream")
+            .details("request_payload_exceeded_retry_buffer_limit")
     }
 
     /// What a log tells of a response that broke off in its midst.

@@ -1,8 +1,10 @@
 //! The moment a request has gone out whole, told by its body.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use tokio::time::Instant;
 
 /// Tells when a request has gone out whole.
 #[derive(Clone, Debug)]
@@ -11,7 +13,13 @@ pub struct RequestEnd(Option<Arc<EndState>>);
 #[derive(Debug, Default)]
 pub(super) struct EndState {
     ended: AtomicBool,
-    waiting: Mutex<Option<Waker>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    at: Option<Instant>,
+    waiting: Option<Waker>,
 }
 
 /// A body's side of a [`RequestEnd`].
@@ -52,6 +60,12 @@ impl RequestEnd {
         state.ended.load(Ordering::Acquire)
     }
 
+    /// When the body had ended, where that was seen: not of a body with nothing to send.
+    #[must_use]
+    pub fn at(&self) -> Option<Instant> {
+        self.0.as_ref()?.at()
+    }
+
     /// Ready once the body has ended; until then `cx` is woken when it does.
     pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let Some(state) = &self.0 else {
@@ -60,7 +74,7 @@ impl RequestEnd {
         if self.is_past() {
             return Poll::Ready(());
         }
-        *state.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        state.lock().waiting = Some(cx.waker().clone());
         // It may have ended between the look and the note.
         match state.ended.load(Ordering::Acquire) {
             true => Poll::Ready(()),
@@ -70,16 +84,25 @@ impl RequestEnd {
 }
 
 impl EndState {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the body had ended; nothing before.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.lock().at
+    }
+
     pub(super) fn come(&self) {
         if self.ended.load(Ordering::Acquire) {
             return;
         }
-        self.ended.store(true, Ordering::Release);
-        let waiting = self
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let waiting = {
+            let mut known = self.lock();
+            known.at.get_or_insert_with(Instant::now);
+            self.ended.store(true, Ordering::Release);
+            known.waiting.take()
+        };
         if let Some(waker) = waiting {
             waker.wake();
         }

@@ -1,7 +1,7 @@
 //! The frames of a body that is kept to be sent again: append-only, read by cursors.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -44,7 +44,41 @@ impl<B> Log<B> {
     }
 }
 
+/// What came of reading a body while nobody sends it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Filled {
+    /// All of it is kept.
+    Whole,
+    /// It is longer than what is kept of it.
+    TooLong,
+    /// It failed.
+    Failed,
+}
+
+/// How many frames are read at a time.
+const FRAMES_AT_A_TIME: usize = 64;
+
 impl<B: Body<Data = Bytes>> Log<B> {
+    /// Reads on while nobody sends, and keeps what comes.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Filled> {
+        for _ in 0..FRAMES_AT_A_TIME {
+            if self.overflown {
+                return Poll::Ready(match self.ended {
+                    true => Filled::Failed,
+                    false => Filled::TooLong,
+                });
+            }
+            if self.ended {
+                return Poll::Ready(Filled::Whole);
+            }
+            let mut at = self.frames.len();
+            // What fails or does not fit is seen above.
+            let _ = ready!(self.poll_frame(self.reader, &mut at, cx));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// A copy of all of it, unless its beginning is gone.
     pub(super) fn copy(&mut self, limit: usize) -> BodyCopy {
         if self.overflown {

@@ -23,13 +23,16 @@ use crate::select::Own;
 mod copies;
 mod end;
 mod log;
+mod replay;
 
 use copies::Copies;
 pub(crate) use copies::CopyWatch;
 pub use copies::{BodyCopy, CopyLost};
+use end::EndTeller;
 pub use end::RequestEnd;
-use end::{EndState, EndTeller};
+pub(crate) use log::Filled;
 use log::Log;
+pub use replay::Replay;
 
 /// A request's body, with a note that travels beside it.
 #[pin_project]
@@ -241,57 +244,6 @@ where
     }
 }
 
-/// Makes the body of another try.
-pub struct Replay<B, N = ()> {
-    log: Option<Arc<Mutex<Log<B>>>>,
-    note: N,
-    end: Option<Arc<EndState>>,
-}
-
-impl<B, N: Clone> Replay<B, N> {
-    /// The body once more, from its beginning; nothing once more was sent than is kept.
-    ///
-    /// Bodies made before are given up: they get no more frames.
-    #[must_use]
-    pub fn again(&self) -> Option<RequestBody<B, N>> {
-        let content = match &self.log {
-            None => Content::Empty,
-            Some(log) => {
-                // Frames are pushed whole, so a poisoned log is still a log.
-                let mut kept = log.lock().unwrap_or_else(PoisonError::into_inner);
-                if kept.overflown {
-                    return None;
-                }
-                Content::Replay {
-                    log: log.clone(),
-                    reader: kept.take_over(),
-                    at: 0,
-                }
-            }
-        };
-        Some(RequestBody {
-            content,
-            note: self.note.clone(),
-            end: self
-                .end
-                .clone()
-                .map(|state| EndTeller { state, last: false }),
-        })
-    }
-}
-
-impl<B, N> Replay<B, N> {
-    /// What travels beside the body of the last try.
-    pub const fn note(&self) -> &N {
-        &self.note
-    }
-
-    /// What travels beside each body made from now on.
-    pub const fn note_mut(&mut self) -> &mut N {
-        &mut self.note
-    }
-}
-
 impl<B, N> Body for RequestBody<B, N>
 where
     B: Body<Data = Bytes>,
@@ -356,14 +308,6 @@ where
 impl<B, N: fmt::Debug> fmt::Debug for RequestBody<B, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBody")
-            .field("note", &self.note)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<B, N: fmt::Debug> fmt::Debug for Replay<B, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replay")
             .field("note", &self.note)
             .finish_non_exhaustive()
     }

@@ -56,6 +56,9 @@ pub(crate) fn compile(
     if let Some(base) = written.backoff.filter(|it| !it.is_zero()) {
         policy = policy.backoff(base);
     }
+    if let Some(avoid) = written.retry_ignore_previous_hosts {
+        policy = policy.avoid_tried_hosts(avoid);
+    }
     Some(policy)
 }
 

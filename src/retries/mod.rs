@@ -11,10 +11,16 @@
 //! | a block without `attempts` | off |
 //! | `backoff` | 25 ms: retry k waits up to `backoff`·2^(k−1), at most 10 times `backoff`, drawn evenly from zero |
 //! | `perTryTimeout` | none |
+//! | `retryIgnorePreviousHosts` | true; false where the one destination of a rule goes by `consistentHash` |
 //!
 //! The request body is kept while it is sent, up to 1 MiB; a longer one is sent
 //! on unharmed and not tried again. When the last try has failed too its answer
-//! is returned as it is, with the flag `URX`.
+//! is returned as it is, with the flag `URX`; where a limit on retries forbids another, with `UO`.
+//!
+//! While the next try is awaited the body is read on. One that outgrows what is kept of it then is
+//! answered with `507 Insufficient Storage`.
+//!
+//! A time for each try that is not shorter than the time for all of them says nothing.
 //!
 //! Dropping the future drops the try under way and the wait before the next.
 //!
@@ -45,16 +51,18 @@
 //! # }
 //! ```
 
+mod attempts;
 mod config;
 mod head;
 mod on;
 mod policy;
 mod service;
 
+pub use attempts::Attempts;
 pub(crate) use config::compile;
 pub use on::{InvalidRetryOn, RetryOn};
 pub use policy::RetryPolicy;
-pub use service::{Attempts, ResponseFuture, Retry, RetryLayer};
+pub use service::{ResponseFuture, Retry, RetryLayer};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ pub struct RetryPolicy {
     pub(super) per_try_timeout: Option<Duration>,
     pub(super) backoff: Duration,
     pub(super) limit: usize,
+    pub(super) avoid_tried_hosts: Option<bool>,
 }
 
 impl RetryPolicy {
@@ -29,6 +30,7 @@ impl RetryPolicy {
             per_try_timeout: None,
             backoff: Self::BACKOFF,
             limit: Self::LIMIT,
+            avoid_tried_hosts: None,
         }
     }
 
@@ -58,6 +60,25 @@ impl RetryPolicy {
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
+    }
+
+    /// Whether a try avoids the endpoints of earlier ones, where there are others:
+    /// `retryIgnorePreviousHosts`. Unless told it does, but not where a rule's one destination
+    /// chooses endpoints by `consistentHash`. A layer used alone picks no endpoints.
+    #[must_use]
+    pub const fn avoid_tried_hosts(mut self, avoid: bool) -> Self {
+        self.avoid_tried_hosts = Some(avoid);
+        self
+    }
+
+    /// Whether a try avoids the endpoints of earlier ones; `hashed` where a hash chooses them.
+    pub(crate) fn avoids_tried_hosts(&self, hashed: bool) -> bool {
+        self.avoid_tried_hosts.unwrap_or(!hashed)
+    }
+
+    /// The time for the response head of each try.
+    pub(crate) const fn time_for_try(&self) -> Option<Duration> {
+        self.per_try_timeout
     }
 
     /// The tries after the first, the conditions, the time for each try, the base of the waits.

@@ -4,73 +4,33 @@ use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project::pin_project;
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::attempts::Attempts;
 use super::head::Head;
 use super::policy::RetryPolicy;
 use crate::context::ResponseFlags;
-use crate::failure::{ClassifyFailure, Failure};
-use crate::limits::{Limits, Permit};
+use crate::failure::Failure;
+use crate::limits::Permit;
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
-use crate::request_body::{Carry, Replay, RequestBody};
+use crate::request_body::{Carry, Filled, Replay, RequestBody};
 use crate::rt::{Rng, Timer, drop_late};
 use crate::select::{Own, Select};
-
-/// What retries must know of results and may note for the next try.
-///
-/// Used alone ([`Own`]), errors say themselves what they are and nothing is noted.
-pub trait Attempts<R, E, N> {
-    /// What kept the upstream from answering; nothing for an upstream's response.
-    fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure>;
-
-    /// Notes for the next try what became of the last.
-    fn again(&self, note: &mut N, last: &Result<Response<R>, E>);
-
-    /// Notes on a reply to a late try which try it was.
-    fn late(&self, note: &N, reply: &mut Response<R>);
-
-    /// What limits how many retries are under way.
-    fn limits<'a>(&self, note: &'a N) -> Option<&'a Limits>;
-
-    /// The last result when no further try is made, after `retries` of them.
-    fn last(&self, result: Result<Response<R>, E>, retries: u32) -> Result<Response<R>, E>;
-}
-
-impl<P, R, E: ClassifyFailure> Attempts<R, E, ()> for Own<P> {
-    fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure> {
-        match result {
-            Ok(response) => LocalReply::of(response)?.failure.clone(),
-            Err(error) => Some(error.classify()),
-        }
-    }
-
-    fn again(&self, (): &mut (), _: &Result<Response<R>, E>) {}
-
-    fn late(&self, (): &(), _: &mut Response<R>) {}
-
-    fn limits<'a>(&self, (): &'a ()) -> Option<&'a Limits> {
-        None
-    }
-
-    fn last(&self, mut result: Result<Response<R>, E>, _: u32) -> Result<Response<R>, E> {
-        if let Ok(response) = &mut result {
-            ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED.note(response);
-        }
-        result
-    }
-}
 
 /// Wraps services in [`Retry`].
 #[derive(Clone, Debug)]
 pub struct RetryLayer<K = Own<RetryPolicy>> {
     policy: K,
     dice: Rng,
+    deadline_exceeded: bool,
 }
 
 impl RetryLayer {
@@ -83,13 +43,26 @@ impl RetryLayer {
 
 impl<K> RetryLayer<K> {
     pub(crate) const fn selecting(policy: K, dice: Rng) -> Self {
-        Self { policy, dice }
+        let deadline_exceeded = false;
+        Self {
+            policy,
+            dice,
+            deadline_exceeded,
+        }
     }
 
     /// The dice for the waits; seeded ones repeat.
     #[must_use]
     pub fn rng(mut self, dice: Rng) -> Self {
         self.dice = dice;
+        self
+    }
+
+    /// Whether a gRPC call whose last try was late is answered `DEADLINE_EXCEEDED` (4) instead of
+    /// `UNAVAILABLE` (14); not unless told.
+    #[must_use]
+    pub const fn grpc_deadline_exceeded(mut self, exceeded: bool) -> Self {
+        self.deadline_exceeded = exceeded;
         self
     }
 }
@@ -102,6 +75,7 @@ impl<S, K: Clone> Layer<S> for RetryLayer<K> {
             inner,
             policy: self.policy.clone(),
             dice: self.dice.clone(),
+            deadline_exceeded: self.deadline_exceeded,
         }
     }
 }
@@ -112,6 +86,7 @@ pub struct Retry<S, K = Own<RetryPolicy>> {
     inner: S,
     policy: K,
     dice: Rng,
+    deadline_exceeded: bool,
 }
 
 impl<S, B, R, K> Service<Request<B>> for Retry<S, K>
@@ -135,12 +110,27 @@ where
         let armed = policy.map(|policy| {
             let head = Head::of(&request);
             let grpc = self.policy.is_grpc(request.body());
+            let note = request.body().note();
+            let tells_time = self.policy.tells_time(note);
+            let mut per_try = policy.per_try_timeout;
+            let time = match tells_time || per_try.is_some() {
+                true => self.policy.time(note, request.headers()),
+                false => None,
+            };
+            // A time for each try that is not shorter than the time for all says nothing.
+            per_try = per_try.filter(|it| time.is_none_or(|time| *it < time));
+            let replay = request.body_mut().arm(policy.limit);
             Box::new(Armed {
+                per_try,
+                sent: time
+                    .filter(|_| tells_time && !replay.is_tracked())
+                    .map(|_| Instant::now()),
+                deadline_exceeded: self.deadline_exceeded,
                 service: self.inner.clone(),
                 select: self.policy.clone(),
                 dice: self.dice.clone(),
                 grpc: grpc.unwrap_or_else(|| is_grpc(request.headers())),
-                replay: request.body_mut().arm(policy.limit),
+                replay,
                 retries: 0,
                 permit: None,
                 late: None,
@@ -193,6 +183,12 @@ struct Armed<S, K, H, B, N> {
     head: Head,
     replay: Replay<B, N>,
     retries: u32,
+    /// The time for each try.
+    per_try: Option<Duration>,
+    /// When the request was sent, where it has no body and endpoints are told what is left of its
+    /// time.
+    sent: Option<Instant>,
+    deadline_exceeded: bool,
     /// Counts a retry from the moment it is meant to be made until it has been judged.
     permit: Option<Permit>,
     /// Ends a try that takes too long; armed when the try is first waited for.
@@ -209,15 +205,62 @@ where
         K: Attempts<R, E, N>,
         R: FromLocalReply,
     {
-        let Some(limit) = self.policy.per_try_timeout else {
+        let Some(limit) = self.per_try else {
             return Poll::Pending;
         };
         let timer = self.late.get_or_insert_with(|| Timer::after(limit));
         ready!(timer.poll(cx));
-        let reply = LocalReply::upstream_request_timeout("upstream_per_try_timeout");
+        let details = "upstream_per_try_timeout";
+        let reply = LocalReply::upstream_request_timeout(details, self.deadline_exceeded);
         let mut response = reply.into_response(self.grpc);
         self.select.late(self.replay.note(), &mut response);
         Poll::Ready(response)
+    }
+
+    /// Reads the body on while the next try is awaited; the answer, where that shows that there
+    /// can be none.
+    fn poll_body<R, E>(&mut self, cx: &mut Context<'_>) -> Poll<Response<R>>
+    where
+        K: Attempts<R, E, N>,
+        B: Body<Data = Bytes>,
+        R: FromLocalReply,
+    {
+        let reply = match ready!(self.replay.poll_fill(cx)) {
+            Filled::Whole => return Poll::Pending,
+            Filled::TooLong => LocalReply::body_too_long_to_retry(),
+            Filled::Failed => LocalReply::for_failure(Failure::LocalReset, false),
+        };
+        let mut response = reply.into_response(self.grpc);
+        self.select.late(self.replay.note(), &mut response);
+        Poll::Ready(response)
+    }
+
+    /// Why no further try is made, as the flags of the last one say it; nothing where one is, which
+    /// then counts as under way.
+    fn refuses<R, E>(
+        &mut self,
+        result: &Result<Response<R>, E>,
+        late: bool,
+    ) -> Option<ResponseFlags>
+    where
+        K: Attempts<R, E, N>,
+        B: Body<Data = Bytes>,
+        N: Clone,
+    {
+        // A body that was not kept whole cannot be sent again.
+        if !self.retries(result, late) || self.replay.is_lost() {
+            return Some(ResponseFlags::NONE);
+        }
+        if self.retries >= self.policy.attempts {
+            return Some(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
+        }
+        if let Some(limits) = self.select.limits(self.replay.note()) {
+            let Some(permit) = limits.retry() else {
+                return Some(ResponseFlags::UPSTREAM_OVERFLOW);
+            };
+            self.permit = Some(permit);
+        }
+        None
     }
 
     /// Whether a result is one to try again on.
@@ -276,34 +319,25 @@ where
                     if late {
                         drop_late(|| this.state.set(State::Ready));
                     }
-                    if !armed.retries(&result, late) {
-                        return Poll::Ready(result);
-                    }
-                    if armed.retries >= armed.policy.attempts {
-                        return Poll::Ready(armed.select.last(result, armed.retries));
-                    }
-                    // A body that was not kept whole cannot be sent again.
-                    if armed.replay.again().is_none() {
-                        return Poll::Ready(result);
-                    }
-                    if let Some(limits) = armed.select.limits(armed.replay.note()) {
-                        let Some(permit) = limits.retry() else {
-                            return Poll::Ready(result.map(|mut response| {
-                                ResponseFlags::UPSTREAM_OVERFLOW.note(&mut response);
-                                response
-                            }));
-                        };
-                        armed.permit = Some(permit);
+                    if let Some(why) = armed.refuses(&result, late) {
+                        return Poll::Ready(armed.select.last(result, armed.retries, why));
                     }
                     armed.retries += 1;
-                    armed.select.again(armed.replay.note_mut(), &result);
+                    let sent = armed.sent.or_else(|| armed.replay.sent());
+                    armed.select.again(armed.replay.note_mut(), &result, sent);
                     let wait = armed.policy.wait(armed.retries, armed.dice.next_u64());
                     // The failed try, and the response it brought, end here.
                     drop(result);
+                    armed.replay.give_up();
                     let timer = Timer::after(wait);
                     this.state.set(State::Wait { timer });
                 }
                 StateProjected::Wait { timer } => {
+                    if let Some(armed) = this.armed.as_deref_mut()
+                        && let Poll::Ready(reply) = armed.poll_body::<R, S::Error>(cx)
+                    {
+                        return Poll::Ready(Ok(reply));
+                    }
                     ready!(timer.poll(cx));
                     this.state.set(State::Ready);
                 }

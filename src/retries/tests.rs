@@ -2,18 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use tokio::time::Instant;
-use tower::{Layer as _, Service, ServiceExt as _};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 use super::{RetryLayer, RetryOn, RetryPolicy};
 use crate::context::ResponseFlags;
+use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
 use crate::rt::Rng;
 
@@ -160,6 +164,67 @@ async fn a_body_beyond_the_limit_is_sent_once() {
         check(policy, &[Answer(503), Answer(200)]).await,
         "200 -, 2 tries"
     );
+}
+
+/// How a request ends whose upstream fails at once the first time and reads all of it the second;
+/// its body comes a piece each second, and what is kept of it has a limit.
+async fn while_waiting(limit: usize, last: Result<&'static str, io::Error>) -> String {
+    let policy = on(1, "5xx")
+        .backoff(Duration::from_secs(100))
+        .body_limit(limit);
+    let pieces = futures::stream::iter([Ok("a "), Ok("slow "), last]);
+    let pieces = pieces.then(|piece| async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        piece.map(|it| Frame::data(Bytes::from_static(it.as_bytes())))
+    });
+    let tries = AtomicU32::new(0);
+    let upstream = service_fn(|request: Request<RequestBody<_>>| {
+        let first = tries.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            let body = match first {
+                true => Bytes::new(),
+                false => request.into_body().collect().await?.to_bytes(),
+            };
+            let mut response = Response::new(Full::new(body));
+            *response.status_mut() =
+                StatusCode::from_u16(if first { 503 } else { 200 }).expect("valid");
+            Ok::<_, io::Error>(response)
+        }
+    });
+    let service = RetryLayer::new(policy).rng(Rng::seeded(1)).layer(upstream);
+    let began = Instant::now();
+    let response = service.oneshot(Request::new(StreamBody::new(pieces))).await;
+    let response = response.expect("valid");
+    let (status, flags) = (response.status().as_u16(), ResponseFlags::of(&response));
+    let details = LocalReply::of(&response).map_or("-".into(), |it| it.details.clone());
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .expect("in memory")
+        .to_bytes();
+    let body = String::from_utf8_lossy(&body);
+    format!(
+        "{status} {flags} {details} {body:?} {}, {} tries",
+        began.elapsed().as_secs() < 4,
+        tries.into_inner(),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_read_on_during_the_wait_and_may_outgrow_what_is_kept() {
+    assert_eq!(
+        while_waiting(11, Ok("body")).await,
+        r#"200 - - "a slow body" false, 2 tries"#
+    );
+    assert_eq!(
+        while_waiting(10, Ok("body")).await,
+        "507 - request_payload_exceeded_retry_buffer_limit \
+         \"exceeded request buffer limit while retrying upstream\" true, 1 tries"
+    );
+    let failed = while_waiting(11, Err(io::ErrorKind::BrokenPipe.into())).await;
+    assert!(failed.starts_with("503 LR "), "{failed}");
+    assert!(failed.ends_with("true, 1 tries"), "{failed}");
 }
 
 /// Before retry k the wait is even in [0, 25 ms · 2^(k−1)), at most 250 ms.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 /// The time a gRPC client gives its call; nothing where it says nothing that can be read.
 ///
-/// One to eight digits and a unit: `H`, `M`, `S`, `m`, `u` or `n`. The first value counts.
+/// A number below 100 million and a unit: `H`, `M`, `S`, `m`, `u` or `n`. The first value counts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,11 +21,14 @@ use http::HeaderMap;
 #[must_use]
 pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let (unit, digits) = headers.get("grpc-timeout")?.as_bytes().split_last()?;
-    if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+    // Envoy passes over a sign.
+    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
+    if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let number = std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?;
     // Eight digits of hours are far from the end of what a Duration holds.
+    let number = Some(number).filter(|it| *it <= 99_999_999)?;
     let duration = match unit {
         b'H' => Duration::from_secs(number * 3600),
         b'M' => Duration::from_secs(number * 60),
@@ -62,6 +65,8 @@ mod tests {
         check(b"5u", "5µs");
         check(b"6n", "6ns");
         check(b"0S", "0ns");
+        check(b"+7S", "7s");
+        check(b"0000000005S", "5s");
         check(b"99999999H", "359999996400s");
         for junk in [
             "",
@@ -70,7 +75,8 @@ mod tests {
             "100000000S",
             "1s",
             "-1S",
-            "+1S",
+            "++1S",
+            "+S",
             "1.5S",
             "1 S",
             " 1S",

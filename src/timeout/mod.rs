@@ -14,6 +14,15 @@
 //! Written in whole milliseconds, from one up. Absent or zero means no limit,
 //! which is Istio's default; Envoy's own 15 seconds never apply.
 //!
+//! # gRPC
+//!
+//! A gRPC call says in `grpc-timeout` how long it may take ([`grpc_timeout`]). That is honoured
+//! without any rule; where there is a limit too, the shorter holds. Other requests' `grpc-timeout`
+//! means nothing. Envoy answers a late call with `UNAVAILABLE`; its guard
+//! `grpc_timeout_returns_deadline_exceeded` makes that `DEADLINE_EXCEEDED`, as does
+//! [`TimeoutLayer::grpc_deadline_exceeded`], and for a mesh
+//! [`MeshBuilder::grpc_deadline_exceeded`](crate::mesh::MeshBuilder::grpc_deadline_exceeded).
+//!
 //! # Dropping
 //!
 //! When the time is up the inner future is dropped, which cancels the request.
@@ -23,8 +32,8 @@
 //!
 //! - Used alone, the limit ends with the head of the response; in a mesh it goes on over the
 //!   body, whose reader gets an error when the time is up.
-//! - The `grpc-timeout` header is not honoured; [`grpc_timeout`] reads it.
-//! - `x-envoy-expected-rq-timeout-ms` is not added to the request.
+//! - Used alone, the endpoint is not told its time. In a mesh a gRPC call's `grpc-timeout` says
+//!   what is left of it, and a proxy adds `x-envoy-expected-rq-timeout-ms`.
 //! - A sidecar reads a request ahead of the upstream. Here the body is read as fast as the inner
 //!   service takes it, so the clock of a request with a body waits for a slow connection too.
 //!
@@ -59,6 +68,7 @@
 //! ```
 
 mod config;
+mod expected;
 mod grpc;
 mod policy;
 mod service;
@@ -66,6 +76,7 @@ mod service;
 mod tests;
 
 pub(crate) use config::compile;
+pub(crate) use expected::{expected_millis, to_grpc_timeout};
 pub use grpc::grpc_timeout;
 pub use policy::TimeoutPolicy;
 pub use service::{LimitBody, ResponseFuture, Timeout, TimeoutLayer};

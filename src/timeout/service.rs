@@ -11,6 +11,7 @@ use pin_project::pin_project;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use super::grpc::grpc_timeout;
 use super::policy::TimeoutPolicy;
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, RequestBody, RequestEnd};
@@ -21,6 +22,7 @@ use crate::select::{Own, Select};
 #[derive(Clone, Debug)]
 pub struct TimeoutLayer<K = Own<TimeoutPolicy>> {
     policy: K,
+    deadline_exceeded: bool,
 }
 
 impl TimeoutLayer {
@@ -34,7 +36,19 @@ impl TimeoutLayer {
 impl<K> TimeoutLayer<K> {
     /// A layer that gives each request the time `policy` finds for it.
     pub(crate) const fn selecting(policy: K) -> Self {
-        Self { policy }
+        let deadline_exceeded = false;
+        Self {
+            policy,
+            deadline_exceeded,
+        }
+    }
+
+    /// Whether a late gRPC call is answered `DEADLINE_EXCEEDED` (4) instead of `UNAVAILABLE` (14);
+    /// not unless told.
+    #[must_use]
+    pub const fn grpc_deadline_exceeded(mut self, exceeded: bool) -> Self {
+        self.deadline_exceeded = exceeded;
+        self
     }
 }
 
@@ -45,6 +59,7 @@ impl<S, K: Clone> Layer<S> for TimeoutLayer<K> {
         Timeout {
             inner,
             policy: self.policy.clone(),
+            deadline_exceeded: self.deadline_exceeded,
         }
     }
 }
@@ -56,6 +71,7 @@ impl<S, K: Clone> Layer<S> for TimeoutLayer<K> {
 pub struct Timeout<S, K = Own<TimeoutPolicy>> {
     inner: S,
     policy: K,
+    deadline_exceeded: bool,
 }
 
 /// How the deadline goes on over a response's body.
@@ -88,13 +104,17 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let policy = self.policy.get(&request).copied();
-        let policy = policy.filter(|it| it.limit().is_some());
+        let written = self.policy.get(&request).copied().unwrap_or_default();
         let noted = match self.policy.in_place(&mut request) {
             Some(body) => self.policy.is_grpc(body),
             None => None,
         };
-        let grpc = policy.is_some() && noted.unwrap_or_else(|| is_grpc(request.headers()));
+        let grpc = noted.unwrap_or_else(|| is_grpc(request.headers()));
+        let policy = match grpc {
+            true => written.for_grpc(grpc_timeout(request.headers())),
+            false => written,
+        };
+        let policy = Some(policy).filter(|it| it.limit().is_some());
         let mut watch = None;
         let request = match (policy, self.policy.in_place(&mut request)) {
             (Some(policy), Some(body)) => {
@@ -121,6 +141,7 @@ impl<S, K: Clone> Timeout<S, K> {
         Watch {
             policy,
             grpc,
+            deadline_exceeded: self.deadline_exceeded,
             sent: end.is_past().then(Instant::now),
             end,
             select: self.policy.clone(),
@@ -144,6 +165,7 @@ pub struct ResponseFuture<F, K> {
 struct Watch<K> {
     policy: TimeoutPolicy,
     grpc: bool,
+    deadline_exceeded: bool,
     end: RequestEnd,
     /// When the request had gone out whole, once that is known.
     sent: Option<Instant>,
@@ -157,7 +179,8 @@ impl<K> Watch<K> {
             Some(sent) => sent,
             None => {
                 ready!(self.end.poll(cx));
-                *self.sent.insert(Instant::now())
+                let sent = self.end.at().unwrap_or_else(Instant::now);
+                *self.sent.insert(sent)
             }
         };
         self.policy
@@ -184,7 +207,8 @@ impl<K> Watch<K> {
     }
 
     fn reply<R: FromLocalReply>(&self) -> Response<R> {
-        LocalReply::upstream_request_timeout("response_timeout").into_response(self.grpc)
+        LocalReply::upstream_request_timeout("response_timeout", self.deadline_exceeded)
+            .into_response(self.grpc)
     }
 }
 

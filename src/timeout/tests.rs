@@ -88,6 +88,42 @@ async fn answers_504_at_the_limit_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_grpc_call_is_told_so_where_wanted() {
+    let layer = layer().grpc_deadline_exceeded(true);
+    assert_eq!(
+        send(layer.clone(), Empty::new(), "application/grpc", LIMIT * 10).await,
+        r#"200 UT response_timeout 4 "" after 3000 ms"#
+    );
+    assert_eq!(
+        send(layer, Empty::new(), JSON, LIMIT * 10).await,
+        r#"504 UT response_timeout - "upstream request timeout" after 3000 ms"#
+    );
+}
+
+#[test]
+fn a_grpc_call_has_what_it_asks_for_up_to_the_limit() {
+    let millis = Duration::from_millis;
+    let check = |limit: u64, asked: Option<Duration>, want: Option<u64>| {
+        let policy = TimeoutPolicy::new(millis(limit)).for_grpc(asked);
+        assert_eq!(policy.limit(), want.map(millis), "{limit} {asked:?}");
+    };
+    check(0, None, None);
+    check(0, Some(millis(0)), None);
+    check(0, Some(millis(70)), Some(70));
+    check(50, None, Some(50));
+    check(50, Some(millis(0)), Some(50));
+    check(50, Some(millis(20)), Some(20));
+    check(50, Some(millis(70)), Some(50));
+    check(0, Some(Duration::from_nanos(1)), Some(1));
+    check(0, Some(Duration::from_micros(1001)), Some(2));
+    check(
+        0,
+        Some(millis(359_999_996_400_000)),
+        Some(359_999_996_400_000),
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_that_ties_with_the_limit_wins() {
     assert_eq!(
         send(layer(), Empty::new(), JSON, LIMIT).await,

@@ -16,4 +16,5 @@ mod ownership;
 mod replies;
 mod sockets;
 mod support;
+mod tries;
 mod under_load;

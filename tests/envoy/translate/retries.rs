@@ -38,6 +38,11 @@ pub(super) fn retry_policy(retries: Option<&HttpRetry>) -> Option<Value> {
         policy["retry_on"] = json!(words.join(","));
         policy["retriable_status_codes"] = json!(codes);
     }
+    if retries.retry_ignore_previous_hosts == Some(false)
+        && let Some(policy) = policy.as_object_mut()
+    {
+        policy.remove("retry_host_predicate");
+    }
     if let Some(limit) = retries.per_try_timeout {
         policy["per_try_timeout"] = json!(seconds(limit));
     }

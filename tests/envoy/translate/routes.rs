@@ -85,7 +85,6 @@ fn check(resource: &Resource, rule: &HttpRoute) -> Result<()> {
     rest.mirror_percent = None;
     if let Some(retries) = &rest.retries
         && retries.retry_remote_localities.is_none()
-        && retries.retry_ignore_previous_hosts.is_none()
     {
         rest.retries = None;
     }

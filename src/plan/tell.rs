@@ -1,0 +1,54 @@
+//! What a request tells its endpoint that its client did not say.
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::uri::Authority;
+use http::{Method, Request};
+use http_body::Body as _;
+
+use super::routed::Routed;
+use crate::body::Body;
+use crate::timeout::to_grpc_timeout;
+
+/// Gives the request its `Host` header where only its URI names the host.
+pub(super) fn address_request(request: &mut Request<Body>) -> Result<(), ()> {
+    if !request.headers().contains_key(HOST) {
+        let authority = request.uri().authority().map(Authority::as_str).ok_or(())?;
+        let host = HeaderValue::from_str(authority).map_err(|_| ())?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}
+
+/// Tells the endpoint which try this is, as a proxy does.
+pub(super) fn tell_attempt(request: &mut Request<Body>, attempt: u32) {
+    const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+    let bodiless = [
+        Method::GET,
+        Method::HEAD,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    let says_nothing = request.body().is_end_stream() && !bodiless.contains(request.method());
+    let headers = request.headers_mut();
+    headers.insert(ATTEMPT_COUNT, attempt.into());
+    if says_nothing {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Tells the endpoint how long it has: a proxy does, and a gRPC call does by itself.
+pub(super) fn tell_time(request: &mut Request<Body>, routed: &Routed) {
+    const EXPECTED: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+    const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+    let Some(millis) = routed.expected_millis(request.headers()) else {
+        return;
+    };
+    let headers = request.headers_mut();
+    if routed.proxy {
+        headers.insert(EXPECTED, millis.into());
+    }
+    if routed.grpc {
+        headers.insert(GRPC_TIMEOUT, to_grpc_timeout(millis));
+    }
+}

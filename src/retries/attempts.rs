@@ -1,0 +1,84 @@
+//! What retries must know of results, and may note from one try to the next.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Response};
+use tokio::time::Instant;
+
+use crate::context::ResponseFlags;
+use crate::failure::{ClassifyFailure, Failure};
+use crate::limits::Limits;
+use crate::reply::LocalReply;
+use crate::select::Own;
+
+/// What retries must know of results and may note for the next try.
+///
+/// Used alone ([`Own`]), errors say themselves what they are and nothing is noted.
+pub trait Attempts<R, E, N> {
+    /// What kept the upstream from answering; nothing for an upstream's response.
+    fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure>;
+
+    /// Notes for the next try what became of the last, and when the request had gone out whole,
+    /// where that is known.
+    fn again(&self, note: &mut N, last: &Result<Response<R>, E>, sent: Option<Instant>);
+
+    /// The time for the request with all its tries; nothing where there is no limit.
+    fn time(&self, note: &N, headers: &HeaderMap) -> Option<Duration>;
+
+    /// Whether endpoints are told how much of it is left.
+    fn tells_time(&self, note: &N) -> bool;
+
+    /// Notes on a reply made by retries themselves which try it was.
+    fn late(&self, note: &N, reply: &mut Response<R>);
+
+    /// What limits how many retries are under way.
+    fn limits<'a>(&self, note: &'a N) -> Option<&'a Limits>;
+
+    /// The last result when no further try is made, after `retries` of them; `flags` say why, where
+    /// another was wanted.
+    fn last(
+        &self,
+        result: Result<Response<R>, E>,
+        retries: u32,
+        flags: ResponseFlags,
+    ) -> Result<Response<R>, E>;
+}
+
+impl<P, R, E: ClassifyFailure> Attempts<R, E, ()> for Own<P> {
+    fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure> {
+        match result {
+            Ok(response) => LocalReply::of(response)?.failure.clone(),
+            Err(error) => Some(error.classify()),
+        }
+    }
+
+    fn again(&self, (): &mut (), _: &Result<Response<R>, E>, _: Option<Instant>) {}
+
+    fn time(&self, (): &(), _: &HeaderMap) -> Option<Duration> {
+        None
+    }
+
+    fn tells_time(&self, (): &()) -> bool {
+        false
+    }
+
+    fn late(&self, (): &(), _: &mut Response<R>) {}
+
+    fn limits<'a>(&self, (): &'a ()) -> Option<&'a Limits> {
+        None
+    }
+
+    fn last(
+        &self,
+        mut result: Result<Response<R>, E>,
+        _: u32,
+        flags: ResponseFlags,
+    ) -> Result<Response<R>, E> {
+        if let Ok(response) = &mut result
+            && !flags.is_empty()
+        {
+            flags.note(response);
+        }
+        result
+    }
+}
