@@ -88,7 +88,12 @@ fn say(sender: &Sender, text: &'static str) {
 }
 
 fn layer() -> RetryLayer {
-    let policy = RetryPolicy::new(1, RetryOn::parse("5xx").unwrap()).body_limit(8);
+    keeping(8)
+}
+
+/// Keeps this much of a body for the next try.
+fn keeping(limit: usize) -> RetryLayer {
+    let policy = RetryPolicy::new(1, RetryOn::parse("5xx").unwrap()).body_limit(limit);
     RetryLayer::new(policy.backoff(Duration::from_secs(1))).rng(Rng::seeded(1))
 }
 
@@ -108,22 +113,25 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn it_does_not_use_up_what_the_next_try_sends() {
-    let upstream = Upstream::default();
-    let mut service = layer().layer(service_fn(|request: Request<_>| {
-        upstream.answer(request.into_body())
-    }));
-    let (sender, body) = upload();
-    say(&sender, "12345");
-    let feeding = async {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        // More than is kept, while nobody tries.
-        say(&sender, "67890");
-        upstream.look.notify_one();
-        sender.close_channel();
-    };
-    let answer = async { service.call(Request::new(body)).await.unwrap() };
-    let (answer, ()) = tokio::join!(outcome(answer), feeding);
-    assert_eq!(answer, (200, Bytes::from("1234567890")));
+    let over = "exceeded request buffer limit while retrying upstream";
+    // As Envoy does, the body is read on while nobody tries: more than is kept ends the request.
+    for (limit, want) in [(10, (200, "1234567890")), (8, (507, over))] {
+        let upstream = Upstream::default();
+        let mut service = keeping(limit).layer(service_fn(|request: Request<_>| {
+            upstream.answer(request.into_body())
+        }));
+        let (sender, body) = upload();
+        say(&sender, "12345");
+        let feeding = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            say(&sender, "67890");
+            upstream.look.notify_one();
+            sender.close_channel();
+        };
+        let answer = async { service.call(Request::new(body)).await.unwrap() };
+        let (answer, ()) = tokio::join!(outcome(answer), feeding);
+        assert_eq!(answer, (want.0, Bytes::from(want.1)), "{limit}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

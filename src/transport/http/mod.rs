@@ -12,9 +12,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{Method, Request, Response, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
@@ -166,13 +167,29 @@ impl State {
         }
     }
 
-    fn send(mut lease: Lease, request: Request<Body>) -> Self {
+    fn send(mut lease: Lease, mut request: Request<Body>) -> Self {
         let answer: Answer = match lease.sender() {
-            Some(Sender::Http1(sender)) => Box::pin(sender.try_send_request(request)),
+            Some(Sender::Http1(sender)) => {
+                frame(&mut request);
+                Box::pin(sender.try_send_request(request))
+            }
             Some(Sender::Http2(sender)) => Box::pin(sender.try_send_request(request)),
             None => return Self::Failed(Some(HttpError::new(Failure::LocalReset))),
         };
         Self::Sent(answer, Some(lease))
+    }
+}
+
+/// Says that a body of unknown length follows: hyper takes it for granted that GET and HEAD
+/// have none, and would leave it out.
+fn frame(request: &mut Request<Body>) {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || request.body().is_end_stream() {
+        return;
+    }
+    let is_known = request.body().size_hint().exact().is_some();
+    if !is_known && !request.headers().contains_key(CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
 }
 
