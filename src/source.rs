@@ -2,6 +2,8 @@
 
 use indexmap::IndexMap;
 
+use crate::endpoint::Locality;
+
 /// The client's place in the mesh, against which `sourceLabels`, `sourceNamespace`, `gateways`
 /// and `exportTo` are judged.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,6 +13,10 @@ pub struct Source {
     pub namespace: String,
     /// Its labels.
     pub labels: IndexMap<String, String>,
+    /// Where it is; nothing known unless told.
+    pub locality: Locality,
+    /// The network it is in; empty unless told.
+    pub network: String,
     /// The gateway it is, as `namespace/name`; nothing for an ordinary workload of the mesh.
     pub gateway: Option<String>,
     /// The domain Kubernetes services live under; `cluster.local` unless told.
@@ -24,6 +30,8 @@ impl Default for Source {
         Self {
             namespace: "default".to_owned(),
             labels: IndexMap::new(),
+            locality: Locality::default(),
+            network: String::new(),
             gateway: None,
             cluster_domain: "cluster.local".to_owned(),
             root_namespace: "istio-system".to_owned(),

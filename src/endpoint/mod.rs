@@ -3,16 +3,19 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use indexmap::IndexMap;
+use tokio::time::Instant;
 
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
 use crate::limits::{Limits, Permit};
 
 mod ejections;
+mod locality;
 
 pub(crate) use ejections::Ejections;
+pub use locality::Locality;
 
 /// Where an endpoint listens.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -48,48 +51,6 @@ impl fmt::Display for Address {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Unix(path) => path.display().fmt(f),
         }
-    }
-}
-
-/// Where an endpoint is: `region/zone/subzone`, each empty where it is not known.
-///
-/// Source: `WorkloadEntry.locality`, Envoy's `Locality`.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub struct Locality {
-    /// The region.
-    pub region: String,
-    /// The zone inside the region.
-    pub zone: String,
-    /// The part of the zone.
-    pub subzone: String,
-}
-
-impl Locality {
-    /// Reads `region/zone/subzone`; what is missing at the end is empty.
-    ///
-    /// ```
-    /// use tower_mesh::endpoint::Locality;
-    ///
-    /// let place = Locality::new("eu-west/eu-west-1b");
-    /// assert_eq!((&*place.region, &*place.zone, &*place.subzone), ("eu-west", "eu-west-1b", ""));
-    /// ```
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        let mut parts = text.splitn(3, '/').map(str::to_owned);
-        let mut part = || parts.next().unwrap_or_default();
-        Self {
-            region: part(),
-            zone: part(),
-            subzone: part(),
-        }
-    }
-}
-
-impl fmt::Display for Locality {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [&*self.region, &*self.zone, &*self.subzone];
-        f.write_str(parts.join("/").trim_end_matches('/'))
     }
 }
 
@@ -318,6 +279,11 @@ impl Endpoint {
         ejections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When a balancer that warms endpoints up first had it.
+    pub(crate) fn known_since(&self, now: Instant) -> Instant {
+        *self.load.known_since.get_or_init(|| now)
+    }
+
     /// Counts one request until the guard is dropped.
     pub fn begin(&self) -> InFlight {
         self.load.active.fetch_add(1, Ordering::Relaxed);
@@ -341,10 +307,12 @@ struct Load {
     active: AtomicU32,
     /// What a transport keeps for the endpoint.
     #[cfg(feature = "client")]
-    kept: std::sync::OnceLock<Box<dyn std::any::Any + Send + Sync>>,
+    kept: OnceLock<Box<dyn std::any::Any + Send + Sync>>,
     ejected: AtomicBool,
     failures: [AtomicU32; 3],
     ejections: Mutex<Ejections>,
+    /// Set only where endpoints warm up.
+    known_since: OnceLock<Instant>,
 }
 
 /// One request under way; dropping it is the end of the request.

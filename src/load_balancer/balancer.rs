@@ -4,9 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use tokio::time::Instant;
 
+use super::locality::Group;
 use super::policy::{Algorithm, LoadBalancerPolicy};
 use super::schedule::{self, Turns};
+use super::spread::Spread;
+use super::warmup::Warming;
 use super::{Maglev, RingHash, least_request};
 use crate::endpoint::Endpoint;
 use crate::rt::Rng;
@@ -35,17 +39,13 @@ pub struct LoadBalancer {
     endpoints: Vec<Endpoint>,
     choice: Choice,
     dice: Rng,
-    /// Whether there is something in `left`, for picks that need not look.
-    some_out: AtomicBool,
-    left: ArcSwapOption<Left>,
+    /// Whether there is something in `spread` or `warming`, for picks that need not look.
+    special: AtomicBool,
+    /// The endpoints in use where some are out or come before others.
+    spread: ArcSwapOption<Spread>,
+    /// While there are new endpoints.
+    warming: Option<Box<Warming>>,
     refreshing: Mutex<()>,
-}
-
-/// The endpoints left where some are out.
-#[derive(Debug)]
-struct Left {
-    places: Vec<u32>,
-    balancer: LoadBalancer,
 }
 
 /// What a pick goes by.
@@ -130,11 +130,19 @@ impl LoadBalancer {
     /// The same over other endpoints; a rotation goes on where it is.
     #[must_use]
     pub fn with_endpoints(&self, endpoints: Vec<Endpoint>) -> Self {
-        let turn = match &self.choice {
+        Self::starting(
+            self.policy.clone(),
+            endpoints,
+            self.dice.clone(),
+            self.turn(),
+        )
+    }
+
+    fn turn(&self) -> Option<usize> {
+        match &self.choice {
             Choice::Rotation(turn) | Choice::Round(turn, _) => Some(turn.now()),
             _ => None,
-        };
-        Self::starting(self.policy.clone(), endpoints, self.dice.clone(), turn)
+        }
     }
 
     pub(super) fn starting(
@@ -143,15 +151,37 @@ impl LoadBalancer {
         dice: Rng,
         turn: Option<usize>,
     ) -> Self {
+        let balancer = Self::side_by_side(policy, endpoints, dice, turn, None);
+        if balancer.policy.locality.is_some() {
+            balancer.refresh();
+        }
+        balancer
+    }
+
+    /// A balancer that knows no places; `shares` stand for weights on rings and in tables.
+    fn side_by_side(
+        policy: LoadBalancerPolicy,
+        endpoints: Vec<Endpoint>,
+        dice: Rng,
+        turn: Option<usize>,
+        shares: Option<&[f64]>,
+    ) -> Self {
         let start = || turn.unwrap_or_else(|| dice.next_u64() as usize);
-        let choice = Choice::new(policy.algorithm, &endpoints, start);
+        let choice = Choice::new(policy.algorithm, &endpoints, shares, start);
+        let warms = matches!(
+            policy.algorithm,
+            Algorithm::LeastRequest | Algorithm::RoundRobin
+        );
+        let warmup = policy.warmup.filter(|_| warms);
+        let warming = warmup.and_then(|it| Warming::new(it, &endpoints, Instant::now()));
         Self {
             policy,
             endpoints,
             choice,
             dice,
-            some_out: AtomicBool::new(false),
-            left: ArcSwapOption::empty(),
+            special: AtomicBool::new(warming.is_some()),
+            spread: ArcSwapOption::empty(),
+            warming: warming.map(Box::new),
             refreshing: Mutex::new(()),
         }
     }
@@ -171,13 +201,37 @@ impl LoadBalancer {
     /// The place of the endpoint a request is to go to; nothing where there is none.
     #[must_use]
     pub fn pick(&self, pick: Pick) -> Option<usize> {
-        if self.some_out.load(Ordering::Relaxed)
-            && let Some(left) = &*self.left.load()
-        {
-            let place = left.balancer.choose(pick)?;
-            return left.places.get(place).map(|place| *place as usize);
+        if self.special.load(Ordering::Relaxed) {
+            return self.pick_specially(pick);
         }
         self.choose(pick)
+    }
+
+    fn pick_specially(&self, pick: Pick) -> Option<usize> {
+        if let Some(spread) = &*self.spread.load() {
+            return spread.pick(pick);
+        }
+        let Some(warming) = &self.warming else {
+            return self.choose(pick);
+        };
+        let now = Instant::now();
+        if warming.until <= now {
+            if let Ok(_refreshing) = self.refreshing.try_lock() {
+                let spread = self.spread.load().is_some();
+                self.special.store(spread, Ordering::Relaxed);
+            }
+            return self.choose(pick);
+        }
+        next(&warming.turns, |place| {
+            let Some(endpoint) = self.endpoints.get(place as usize) else {
+                return 1.0;
+            };
+            let busy = match self.policy.algorithm {
+                Algorithm::LeastRequest => f64::from(endpoint.active()),
+                _ => 0.0,
+            };
+            warming.weight(endpoint, now) / (busy + 1.0)
+        })
     }
 
     /// Takes note of which endpoints are left out now.
@@ -186,28 +240,28 @@ impl LoadBalancer {
             .refreshing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (count, mut places) = (self.endpoints.len(), Vec::new());
-        for (place, endpoint) in self.endpoints.iter().enumerate() {
-            if !endpoint.is_ejected() {
-                places.push(place as u32);
-            }
-        }
-        let left = (places.len() < count && !self.panics(places.len())).then(|| {
-            let there = places
-                .iter()
-                .filter_map(|it| self.endpoints.get(*it as usize));
-            let balancer = self.with_endpoints(there.cloned().collect());
-            Arc::new(Left { places, balancer })
-        });
-        self.some_out.store(left.is_some(), Ordering::Relaxed);
-        self.left.store(left);
-    }
-
-    /// Whether so few are left that all are used. With seven tenths there are enough whatever the
-    /// threshold is, for Envoy counts them as 1.4 times as many.
-    fn panics(&self, left: usize) -> bool {
-        let (left, count) = (left as u64, self.endpoints.len() as u64);
-        left * 100 < u64::from(self.policy.panic_threshold) * count && left * 140 < 100 * count
+        let groups = match &self.policy.locality {
+            Some(locality) => locality.groups(&self.endpoints),
+            None => vec![Group {
+                priority: 0,
+                weight: 1,
+                places: (0..self.endpoints.len() as u32).collect(),
+            }],
+        };
+        // The first time the rotation goes on; later it is that of parts, and begins anywhere.
+        let is_first = self.spread.load().is_none();
+        let turn = self.turn().filter(|_| is_first);
+        let mut policy = self.policy.clone();
+        policy.locality = None;
+        let balance = |endpoints: Vec<Endpoint>, shares: Option<&[f64]>| {
+            let (dice, turn) = (self.dice.clone(), turn);
+            Self::side_by_side(policy.clone(), endpoints, dice, turn, shares)
+        };
+        let (threshold, by_hash) = (policy.panic_threshold, policy.algorithm.is_by_hash());
+        let spread = Spread::new(&self.endpoints, groups, threshold, by_hash, balance);
+        let special = spread.is_some() || self.warming.is_some();
+        self.spread.store(spread.map(Arc::new));
+        self.special.store(special, Ordering::Relaxed);
     }
 
     fn choose(&self, pick: Pick) -> Option<usize> {
@@ -248,14 +302,27 @@ fn next(turns: &Mutex<Turns>, weight: impl FnOnce(u32) -> f64) -> Option<usize> 
 }
 
 impl Choice {
-    fn new(algorithm: Algorithm, endpoints: &[Endpoint], start: impl FnOnce() -> usize) -> Self {
+    fn new(
+        algorithm: Algorithm,
+        endpoints: &[Endpoint],
+        shares: Option<&[f64]>,
+        start: impl FnOnce() -> usize,
+    ) -> Self {
         let mut weights = endpoints.iter().map(Endpoint::weight);
         let first = weights.next();
         let even = weights.all(|it| Some(it) == first);
         let rotation = |start| Rotation(AtomicUsize::new(start));
-        let keyed = || -> Vec<(String, u32)> {
-            let keyed = |it: &Endpoint| (it.address().to_string(), it.weight());
-            endpoints.iter().map(keyed).collect()
+        let total = endpoints
+            .iter()
+            .map(|it| f64::from(it.weight()))
+            .sum::<f64>();
+        let keyed = || -> Vec<(String, f64)> {
+            let keyed = |(n, it): (usize, &Endpoint)| {
+                let share = shares.and_then(|it| it.get(n).copied());
+                let share = share.unwrap_or_else(|| f64::from(it.weight()) / total);
+                (it.address().to_string(), share)
+            };
+            endpoints.iter().enumerate().map(keyed).collect()
         };
         match algorithm {
             Algorithm::Random | Algorithm::Passthrough => Self::Random,
@@ -270,9 +337,11 @@ impl Choice {
                 }
             }
             Algorithm::RingHash { minimum_ring_size } => {
-                Self::RingHash(RingHash::new(&keyed(), minimum_ring_size))
+                Self::RingHash(RingHash::of_shares(&keyed(), minimum_ring_size))
             }
-            Algorithm::Maglev { table_size } => Self::Maglev(Maglev::new(&keyed(), table_size)),
+            Algorithm::Maglev { table_size } => {
+                Self::Maglev(Maglev::of_shares(&keyed(), table_size))
+            }
         }
     }
 }

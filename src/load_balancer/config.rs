@@ -6,6 +6,7 @@ use super::hash_policy::{HashCookie, HashPolicy};
 use super::maglev::{DEFAULT_TABLE_SIZE, MAXIMUM_TABLE_SIZE};
 use super::policy::{Algorithm, LoadBalancerPolicy};
 use super::ring_hash::MAXIMUM_RING_SIZE;
+use super::warmup;
 use crate::api::{self, SimpleLoadBalancer};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
@@ -37,7 +38,10 @@ pub(crate) fn compile(
             found,
         ),
     };
-    LoadBalancerPolicy::new(algorithm)
+    LoadBalancerPolicy {
+        warmup: warmup::compile(written),
+        ..LoadBalancerPolicy::new(algorithm)
+    }
 }
 
 fn simple(written: SimpleLoadBalancer, at: At<'_>, found: &mut Diagnostics) -> Algorithm {

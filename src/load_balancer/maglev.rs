@@ -36,18 +36,25 @@ impl Maglev {
     #[must_use]
     pub fn new(endpoints: &[(impl AsRef<str>, u32)], size: u64) -> Self {
         let total: f64 = endpoints.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        let mut sorted: Vec<_> = endpoints.iter().enumerate().collect();
-        sorted.sort_by(|(_, (a, x)), (_, (b, y))| a.as_ref().cmp(b.as_ref()).then(x.cmp(y)));
-        let filler = |(place, (name, weight)): (usize, &(_, u32))| {
+        let share = |(name, weight): &(_, u32)| {
             let name: &str = AsRef::as_ref(name);
-            Filler {
-                place: place as u32,
-                offset: super::hash(name.as_bytes()) % size,
-                skip: XxHash64::oneshot(1, name.as_bytes()) % (size - 1) + 1,
-                share: f64::from(*weight) / total,
-                due: 0.0,
-                next: 0,
-            }
+            (name.to_owned(), f64::from(*weight) / total)
+        };
+        let shares: Vec<_> = endpoints.iter().map(share).collect();
+        Self::of_shares(&shares, size)
+    }
+
+    /// The same for shares of the whole.
+    pub(super) fn of_shares(endpoints: &[(String, f64)], size: u64) -> Self {
+        let mut sorted: Vec<_> = endpoints.iter().enumerate().collect();
+        sorted.sort_by(|(_, (a, x)), (_, (b, y))| a.cmp(b).then(x.total_cmp(y)));
+        let filler = |(place, (name, share)): (usize, &(String, f64))| Filler {
+            place: place as u32,
+            offset: super::hash(name.as_bytes()) % size,
+            skip: XxHash64::oneshot(1, name.as_bytes()) % (size - 1) + 1,
+            share: *share,
+            due: 0.0,
+            next: 0,
         };
         let mut table = Vec::new();
         if size > 2 && !endpoints.is_empty() {

@@ -1,5 +1,8 @@
 //! The balancer of a destination, as data.
 
+use super::locality::LocalityPolicy;
+use super::warmup::Warmup;
+
 /// How one of a destination's endpoints is chosen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -35,7 +38,7 @@ impl Algorithm {
 }
 
 /// `trafficPolicy.loadBalancer` of a destination.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LoadBalancerPolicy {
     /// How an endpoint is chosen.
@@ -43,6 +46,11 @@ pub struct LoadBalancerPolicy {
     /// With fewer of the endpoints left in than this, in percent, all are used; never when 0. Istio
     /// writes it as `outlierDetection.minHealthPercent`.
     pub panic_threshold: u32,
+    /// Which endpoints come first, and the shares of localities; nothing where place does not count.
+    pub locality: Option<Box<LocalityPolicy>>,
+    /// How new endpoints come to their share, with `LEAST_REQUEST` and `ROUND_ROBIN`; at once where
+    /// there is nothing.
+    pub warmup: Option<Warmup>,
 }
 
 impl LoadBalancerPolicy {
@@ -52,6 +60,8 @@ impl LoadBalancerPolicy {
         Self {
             algorithm,
             panic_threshold: 0,
+            locality: None,
+            warmup: None,
         }
     }
 }

@@ -24,19 +24,28 @@ impl RingHash {
     #[must_use]
     pub fn new(endpoints: &[(impl AsRef<str>, u32)], minimum: u64) -> Self {
         let total: f64 = endpoints.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        let share = |weight: u32| f64::from(weight) / total;
-        let least = endpoints.iter().map(|(_, weight)| share(*weight));
+        let share = |(name, weight): &(_, u32)| {
+            let name: &str = AsRef::as_ref(name);
+            (name.to_owned(), f64::from(*weight) / total)
+        };
+        let shares: Vec<_> = endpoints.iter().map(share).collect();
+        Self::of_shares(&shares, minimum)
+    }
+
+    /// The same for shares of the whole.
+    pub(super) fn of_shares(endpoints: &[(String, f64)], minimum: u64) -> Self {
+        let least = endpoints.iter().map(|(_, share)| *share);
         let least = least.fold(1.0, f64::min);
         let scale = ((least * minimum as f64).ceil() / least).min(MAXIMUM_RING_SIZE as f64);
         let mut ring = Vec::new();
         let (mut made, mut wanted) = (0.0, 0.0);
         let mut key = Vec::new();
-        for (place, (name, weight)) in endpoints.iter().enumerate() {
-            wanted += scale * share(*weight);
+        for (place, (name, share)) in endpoints.iter().enumerate() {
+            wanted += scale * share;
             let mut n = 0_u64;
             while made < wanted {
                 key.clear();
-                key.extend_from_slice(name.as_ref().as_bytes());
+                key.extend_from_slice(name.as_bytes());
                 key.extend_from_slice(format!("_{n}").as_bytes());
                 ring.push((hash(&key), place as u32));
                 n += 1;

@@ -10,6 +10,7 @@ use super::names::Names;
 use super::{Mesh, Shared};
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
+use crate::endpoint::Locality;
 use crate::path::PathNormalization;
 use crate::plan::{Before, Live, Mirroring, Options, compile};
 #[cfg(feature = "client")]
@@ -76,6 +77,31 @@ impl MeshBuilder {
     /// A label the client carries, for `sourceLabels`.
     pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.source.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Where the client is, as `region/zone/subzone`, of which the end may be missing; unknown
+    /// unless told. `localityLbSetting` prefers endpoints by it, and `failoverPriority` takes it
+    /// for the labels `topology.kubernetes.io/region`, `topology.kubernetes.io/zone` and
+    /// `topology.istio.io/subzone` where [`label`](Self::label) gives none.
+    ///
+    /// A sidecar has it from the Kubernetes node it runs on.
+    ///
+    /// ```
+    /// use tower_mesh::mesh::Mesh;
+    ///
+    /// let (_mesh, _report) = Mesh::builder().locality("eu-west/eu-west-1b").build()?;
+    /// # Ok::<(), tower_mesh::mesh::BuildError>(())
+    /// ```
+    pub fn locality(mut self, locality: &str) -> Self {
+        self.options.source.locality = Locality::new(locality);
+        self
+    }
+
+    /// The network the client is in, for `topology.istio.io/network` in `failoverPriority`; unknown
+    /// unless told.
+    pub fn network(mut self, network: impl Into<String>) -> Self {
+        self.options.source.network = network.into();
         self
     }
 

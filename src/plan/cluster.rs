@@ -152,7 +152,8 @@ impl Cluster {
                 None => outliers,
             }
         });
-        if outliers.is_some() {
+        // With places it was looked at when it was made.
+        if outliers.is_some() && balancer.policy().locality.is_none() {
             balancer.refresh();
         }
         Self {

@@ -31,7 +31,7 @@ pub(super) struct Clusters<'r> {
     registry: &'r Registry,
     rules: &'r DestinationRules<'r>,
     registry_only: bool,
-    gateway: bool,
+    source: &'r Source,
     dice: &'r Rng,
     /// Those of the plan before: what did not change stays, and what did goes on counting.
     before: HashMap<&'r str, &'r Arc<Cluster>>,
@@ -45,7 +45,7 @@ impl<'r> Clusters<'r> {
         registry: &'r Registry,
         rules: &'r DestinationRules<'r>,
         registry_only: bool,
-        gateway: bool,
+        source: &'r Source,
         dice: &'r Rng,
         before: Option<&'r super::Plan>,
         live: &'r Live,
@@ -56,7 +56,7 @@ impl<'r> Clusters<'r> {
             registry,
             rules,
             registry_only,
-            gateway,
+            source,
             dice,
             before: before.collect(),
             live,
@@ -84,7 +84,7 @@ impl<'r> Clusters<'r> {
             .map(|service| service.ports.as_slice());
         let port = match (port, ports) {
             (Some(port), _) => port,
-            (None, Some([only])) if self.gateway => only.number,
+            (None, Some([only])) if self.source.gateway.is_some() => only.number,
             (None, _) => listener,
         };
         let key = Key {
@@ -106,8 +106,8 @@ impl<'r> Clusters<'r> {
         let (members, labels) = self.members(&key).unzip();
         // What is wrong with it was said when the rule was read.
         let mut told = Diagnostics::default();
-        let balancer = policy.load_balancer.as_ref();
-        let balancer = balancer.map(|it| load_balancer::compile(it.written, At::Top, &mut told));
+        let written = policy.load_balancer.as_ref();
+        let balancer = written.map(|it| load_balancer::compile(it.written, At::Top, &mut told));
         let mut balancer = balancer.unwrap_or_default();
         let outliers = policy.outlier_detection.as_ref();
         let outliers =
@@ -115,6 +115,9 @@ impl<'r> Clusters<'r> {
         if let Some(outliers) = &outliers {
             balancer.panic_threshold = outliers.min_health_percent;
         }
+        let written = written.and_then(|it| it.written.locality_lb_setting.as_ref());
+        balancer.locality =
+            load_balancer::compile_locality(written, self.source, outliers.is_some());
         let service = self.registry.get(host).and_then(|it| it.port(port));
         let protocol = said.or(service.map(|it| it.protocol.upstream()));
         let declared = Declared {

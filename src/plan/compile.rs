@@ -64,12 +64,11 @@ pub(crate) fn compile(
     let registry = read_registry(&list, source, &mut found);
     judge(&list, &registry, source, &mut found);
     let rules = DestinationRules::new(list.iter().copied(), &registry, source);
-    let gateway = source.gateway.is_some();
     let mut clusters = Clusters::new(
         &registry,
         &rules,
         options.registry_only,
-        gateway,
+        source,
         &options.dice,
         before,
         &live,

@@ -76,10 +76,7 @@ fn blocks(
 
 fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Diagnostics) {
     report!(found, at:
-        "localityLbSetting" if written.locality_lb_setting.is_some();
         "zoneAwareLbSetting" if written.zone_aware_lb_setting.is_some();
-        "warmup" if written.warmup.is_some();
-        "warmupDurationSecs" if written.warmup_duration_secs.is_some();
     );
 }
 

@@ -17,7 +17,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ("percent", &[]),
     ("resolver", &[]),
     ("rt", &[]),
-    ("source", &[]),
+    ("source", &["endpoint"]),
     // First floor: what all rooms share.
     ("failure", &[]),
     ("request_url", &[]),
@@ -83,7 +83,10 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("headers", &["api", "context", "diagnostic", "select"]),
-    ("load_balancer", &["api", "diagnostic", "endpoint", "rt"]),
+    (
+        "load_balancer",
+        &["api", "diagnostic", "endpoint", "rt", "source"],
+    ),
     (
         "match_request",
         &["api", "diagnostic", "host", "source", "string_match"],

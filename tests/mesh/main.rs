@@ -9,6 +9,7 @@ mod dns;
 mod endpoints;
 mod gateway_hosts;
 mod load_balancing;
+mod locality;
 mod mesh_hosts;
 mod mirror;
 mod outlier_detection;

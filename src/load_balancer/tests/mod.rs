@@ -13,6 +13,8 @@ use super::{
 use crate::endpoint::{Address, Endpoint};
 use crate::rt::Rng;
 
+mod places;
+
 fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
     let one = |(n, weight): (usize, &u32)| {
         let address = Address::new("127.0.0.1", 18_001 + n as u16);

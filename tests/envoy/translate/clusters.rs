@@ -10,7 +10,7 @@ use tower_mesh::api::{
 
 use super::actions::cluster_name;
 use super::hosts::{complete, most_specific};
-use super::{Client, Result, Service, balancing, is_visible};
+use super::{Client, Result, Service, balancing, is_visible, localities};
 
 /// The namespace whose rules apply to everybody.
 const ROOT: &str = "istio-system";
@@ -37,13 +37,20 @@ pub(super) fn clusters(
         let whole = Subset::default();
         for port in service.ports.iter().filter(|port| is_http(port)) {
             for subset in std::iter::once(&whole).chain(subsets) {
-                let mut endpoints = Vec::new();
+                let (mut endpoints, mut places) = (Vec::new(), Vec::new());
                 for endpoint in service.endpoints.iter().filter(|it| belongs(it, subset)) {
                     endpoints.push(address(service, endpoint, port)?);
+                    places.push(endpoint.locality.clone());
                 }
                 let name = cluster_name(port.number, &subset.name, &service.host);
                 let mut cluster = cluster(&name, &endpoints);
-                let balancer = balancing::balancer(rule.policy.as_ref(), subset, port.number);
+                let mut balancer = balancing::balancer(rule.policy.as_ref(), subset, port.number);
+                let setting = balancer
+                    .as_mut()
+                    .and_then(|it| it.locality_lb_setting.take());
+                if let Some(setting) = setting {
+                    localities::write(&mut cluster, setting, &places)?;
+                }
                 // A key leads to one endpoint, so there is no choice to be different about.
                 let choices = match balancing::write(&mut cluster, balancer)? {
                     true => endpoints.len().min(1),
@@ -75,6 +82,7 @@ fn address(service: &Service, endpoint: &WorkloadEntry, port: &ServiceEntryPort)
     rest.ports.clear();
     rest.labels.clear();
     rest.weight = None;
+    rest.locality.clear();
     if rest != WorkloadEntry::default() {
         return Err(format!("{}: not translated: {rest:?}", service.host));
     }

@@ -12,6 +12,7 @@ mod delegates;
 mod filters;
 mod header_operations;
 mod hosts;
+mod localities;
 mod retries;
 mod routes;
 #[cfg(test)]

@@ -1,0 +1,243 @@
+//! `localityLbSetting`: which endpoints come first, and the shares of places.
+
+use std::collections::BTreeMap;
+
+use crate::api;
+use crate::endpoint::{Endpoint, Locality};
+use crate::source::Source;
+
+const NETWORK: &str = "topology.istio.io/network";
+
+/// `localityLbSetting` as it concerns one client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LocalityPolicy {
+    /// What is preferred; nothing where only shares count.
+    pub failover: Option<Failover>,
+    /// Whether localities get requests by weight: by what `distribute` gives them, else by the
+    /// weights of their endpoints. Without it endpoints of one priority stand side by side.
+    pub weighted: bool,
+    /// `distribute[].to` of the first entry whose `from` is the client's locality. Localities that
+    /// are not in it get no requests.
+    pub distribute: Option<Vec<(String, u32)>>,
+}
+
+/// Which endpoints come first, as long as enough of them are left in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Failover {
+    /// `failoverPriority`: labels, and the values endpoints of the first priority have.
+    pub labels: Vec<(String, String)>,
+    /// The client's locality, where that of endpoints counts.
+    pub locality: Option<Locality>,
+    /// `failover[].to` for the client's region.
+    pub region: Option<String>,
+}
+
+/// The endpoints of one locality with one priority.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Group {
+    /// From 0, the first, without gaps.
+    pub(super) priority: usize,
+    pub(super) weight: u32,
+    pub(super) places: Vec<u32>,
+}
+
+/// The policy in force for this client; `detects` tells whether endpoints that fail are noticed,
+/// without which nothing fails over.
+pub(crate) fn compile(
+    written: Option<&api::LocalityLoadBalancerSetting>,
+    source: &Source,
+    detects: bool,
+) -> Option<Box<LocalityPolicy>> {
+    let default = api::LocalityLoadBalancerSetting::default();
+    // The mesh's own setting is on and empty.
+    let written = written.unwrap_or(&default);
+    if written.enabled == Some(false) {
+        return None;
+    }
+    if !written.distribute.is_empty() {
+        let mut shares = written.distribute.iter();
+        let shares = shares.find(|it| matches(&source.locality, &it.from));
+        let shares = shares.map(|it| it.to.iter().map(|(to, share)| (to.clone(), *share)));
+        return Some(Box::new(LocalityPolicy {
+            failover: None,
+            weighted: true,
+            distribute: shares.map(Iterator::collect),
+        }));
+    }
+    if !detects {
+        return None;
+    }
+    let by_label = !written.failover_priority.is_empty();
+    let mut regions = written.failover.iter();
+    let region = regions.find(|it| it.from == source.locality.region);
+    let by_place = !by_label || !written.failover.is_empty();
+    Some(Box::new(LocalityPolicy {
+        failover: Some(Failover {
+            labels: labels(&written.failover_priority, source),
+            locality: by_place.then(|| source.locality.clone()),
+            region: region.map(|it| it.to.clone()),
+        }),
+        weighted: by_label || !written.failover.is_empty(),
+        distribute: None,
+    }))
+}
+
+/// The labels of `failoverPriority` with the values to be had: those written, else the client's.
+fn labels(written: &[String], source: &Source) -> Vec<(String, String)> {
+    let place = Place {
+        locality: Some(&source.locality),
+        network: &source.network,
+    };
+    let is_bare = place.locality.is_none_or(|it| *it == Locality::default());
+    if source.labels.is_empty() && source.network.is_empty() && is_bare {
+        // Without any labels of its own a client prefers nothing by label.
+        return Vec::new();
+    }
+    let value = |label: &String| match label.split_once('=') {
+        Some((label, value)) => (label.to_owned(), value.to_owned()),
+        None => {
+            let own = source.labels.get(label).map(String::as_str);
+            let own = own.or_else(|| place.label(label)).unwrap_or_default();
+            (label.clone(), own.to_owned())
+        }
+    };
+    written.iter().map(value).collect()
+}
+
+/// What stands in the labels that name a place, where nobody wrote them.
+struct Place<'p> {
+    locality: Option<&'p Locality>,
+    network: &'p str,
+}
+
+impl<'p> Place<'p> {
+    fn label(&self, label: &str) -> Option<&'p str> {
+        let locality = self.locality;
+        match label {
+            "topology.kubernetes.io/region" => locality.map(|it| &*it.region),
+            "topology.kubernetes.io/zone" => locality.map(|it| &*it.zone),
+            "topology.istio.io/subzone" => locality.map(|it| &*it.subzone),
+            NETWORK => Some(self.network),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a locality is what a rule says: `region/zone/subzone`, the rest of which may be left
+/// out or be `*`.
+fn matches(locality: &Locality, rule: &str) -> bool {
+    let rule = Locality::new(rule);
+    let is = |rule: &str, own: &str| rule == "*" || rule == own;
+    let may = |rule: &str, own: &str| rule.is_empty() || is(rule, own);
+    is(&rule.region, &locality.region)
+        && may(&rule.zone, &locality.zone)
+        && may(&rule.subzone, &locality.subzone)
+}
+
+impl Failover {
+    /// How far behind an endpoint stands; only the order counts.
+    fn distance(&self, endpoint: &Endpoint) -> usize {
+        let by_label = self.by_label(endpoint);
+        match &self.locality {
+            // There are five classes by place.
+            Some(own) => by_label * 5 + self.by_place(own, endpoint.locality()),
+            None => by_label,
+        }
+    }
+
+    fn by_label(&self, endpoint: &Endpoint) -> usize {
+        let place = Place {
+            locality: endpoint.locality(),
+            network: endpoint.network(),
+        };
+        let count = self.labels.len();
+        let mut behind = 0;
+        for (n, (label, want)) in self.labels.iter().enumerate() {
+            let has = endpoint.labels().get(label).map(String::as_str);
+            let has = has.or_else(|| place.label(label)).unwrap_or_default();
+            if has == want {
+                continue;
+            }
+            // Endpoints in other networks have an order of their own, after all in this one.
+            if n == 0 && label == NETWORK {
+                behind = count;
+                continue;
+            }
+            return behind + count - n;
+        }
+        behind
+    }
+
+    fn by_place(&self, own: &Locality, its: Option<&Locality>) -> usize {
+        let nowhere = Locality::default();
+        let its = its.unwrap_or(&nowhere);
+        if own.region == its.region {
+            return match (own.zone == its.zone, own.subzone == its.subzone) {
+                (true, true) => 0,
+                (true, false) => 1,
+                (false, _) => 2,
+            };
+        }
+        match &self.region {
+            Some(to) if *to != its.region => 4,
+            _ => 3,
+        }
+    }
+}
+
+impl LocalityPolicy {
+    /// The endpoints by priority and, inside one, by locality; each locality's weight is the sum
+    /// of those of its endpoints unless shares are written.
+    pub(super) fn groups(&self, endpoints: &[Endpoint]) -> Vec<Group> {
+        let nowhere = Locality::default();
+        let mut groups: BTreeMap<(usize, &Locality), Group> = BTreeMap::new();
+        for (place, endpoint) in endpoints.iter().enumerate() {
+            let failover = self.failover.as_ref();
+            let distance = failover.map_or(0, |it| it.distance(endpoint));
+            let locality = endpoint.locality().filter(|_| self.weighted);
+            let group = groups.entry((distance, locality.unwrap_or(&nowhere)));
+            let group = group.or_insert_with(|| Group {
+                priority: distance,
+                weight: 0,
+                places: Vec::new(),
+            });
+            group.places.push(place as u32);
+            group.weight = group.weight.saturating_add(endpoint.weight());
+        }
+        let groups = groups.into_iter().map(|((_, locality), it)| (locality, it));
+        let mut groups: Vec<Group> = match &self.distribute {
+            Some(shares) => distribute(groups.collect(), shares),
+            None => groups.map(|(_, group)| group).collect(),
+        };
+        let (mut priority, mut last) = (0, None);
+        for group in &mut groups {
+            if last.is_some_and(|last| last != group.priority) {
+                priority += 1;
+            }
+            last = Some(group.priority);
+            group.priority = priority;
+        }
+        groups
+    }
+}
+
+/// Gives each locality its share; one for several goes by their weights, rounded up.
+fn distribute(mut left: Vec<(&Locality, Group)>, shares: &[(String, u32)]) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for (to, share) in shares {
+        let is_meant = |(locality, _): &(&Locality, Group)| matches(locality, to);
+        let (mut meant, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_meant);
+        left = others;
+        let total: u64 = meant.iter().map(|(_, it)| u64::from(it.weight)).sum();
+        for (_, group) in &mut meant {
+            let weight = u64::from(group.weight) * u64::from(*share);
+            let weight = weight.div_ceil(total.max(1));
+            group.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        }
+        groups.append(&mut meant);
+    }
+    groups.sort_by_key(|(locality, _)| *locality);
+    groups.into_iter().map(|(_, group)| group).collect()
+}

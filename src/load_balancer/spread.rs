@@ -1,0 +1,166 @@
+//! Endpoints in priorities and localities, and a balancer for each part of them.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::balancer::{LoadBalancer, Pick};
+use super::locality::Group;
+use super::priorities::{Count, OVERPROVISIONING, loads};
+use super::schedule::Turns;
+use crate::endpoint::Endpoint;
+
+/// The endpoints in use where these are not simply all, side by side.
+#[derive(Debug)]
+pub(super) struct Spread {
+    levels: Vec<Level>,
+    by_hash: bool,
+}
+
+/// The endpoints of one priority.
+#[derive(Debug)]
+struct Level {
+    /// The percentage up to which the traffic is its own.
+    upto: u64,
+    parts: Vec<Part>,
+    /// Whose turn it is, and by which weights, where there are several parts.
+    turns: Mutex<Turns>,
+    weights: Vec<f64>,
+}
+
+/// Endpoints side by side.
+#[derive(Debug)]
+struct Part {
+    places: Vec<u32>,
+    balancer: LoadBalancer,
+}
+
+impl Spread {
+    /// Nothing where all endpoints are used side by side; `balance` makes the balancer of a part,
+    /// of endpoints with these shares where they are not those of their weights.
+    pub(super) fn new(
+        endpoints: &[Endpoint],
+        groups: Vec<Group>,
+        threshold: u32,
+        by_hash: bool,
+        balance: impl Fn(Vec<Endpoint>, Option<&[f64]>) -> LoadBalancer,
+    ) -> Option<Self> {
+        if endpoints.is_empty() {
+            return None;
+        }
+        let is_left = |place: &u32| {
+            let endpoint = endpoints.get(*place as usize);
+            endpoint.is_some_and(|it| !it.is_ejected())
+        };
+        let mut priorities: Vec<Vec<Group>> = Vec::new();
+        for group in groups {
+            if priorities.len() <= group.priority {
+                priorities.resize_with(group.priority + 1, Vec::new);
+            }
+            priorities.get_mut(group.priority)?.push(group);
+        }
+        let count = |groups: &Vec<Group>| Count {
+            left: places(groups).filter(|it| is_left(it)).count() as u64,
+            all: places(groups).count() as u64,
+        };
+        let counts: Vec<Count> = priorities.iter().map(count).collect();
+        let loads = loads(&counts, threshold);
+        if let ([groups], [count], [load]) = (&*priorities, &*counts, &*loads) {
+            let whole = load.panics || count.left == count.all;
+            let whole = whole && count.all == endpoints.len() as u64;
+            if whole && (load.panics || groups.len() <= 1) {
+                return None;
+            }
+        }
+        let some = |places: &[u32]| -> Vec<Endpoint> {
+            let there = places.iter().filter_map(|it| endpoints.get(*it as usize));
+            there.cloned().collect()
+        };
+        let mut levels = Vec::with_capacity(priorities.len());
+        let mut upto = 0;
+        for (groups, load) in priorities.iter().zip(&loads) {
+            upto += load.percent;
+            let part = |(weight, places): (f64, Vec<u32>)| {
+                let balancer = balance(some(&places), None);
+                (weight, Part { places, balancer })
+            };
+            let (weights, parts): (Vec<f64>, Vec<Part>) = if load.panics {
+                // All of the priority, wherever they are.
+                std::iter::once(part((1.0, places(groups).collect()))).unzip()
+            } else if by_hash && groups.len() > 1 {
+                std::iter::once(merged(endpoints, groups, is_left, &balance)).unzip()
+            } else {
+                let left = groups
+                    .iter()
+                    .map(|it| (effective(it, is_left), left(it, is_left)));
+                left.filter(|(_, it)| !it.is_empty()).map(part).unzip()
+            };
+            levels.push(Level {
+                upto,
+                parts,
+                turns: Mutex::new(Turns::new(weights.iter().copied())),
+                weights,
+            });
+        }
+        Some(Self { levels, by_hash })
+    }
+
+    pub(super) fn pick(&self, pick: Pick) -> Option<usize> {
+        let dice = match self.by_hash {
+            true => pick.hash.unwrap_or(pick.roll),
+            false => pick.roll,
+        };
+        let percent = dice % 100 + 1;
+        let level = self.levels.iter().find(|it| percent <= it.upto)?;
+        let part = match level.parts.as_slice() {
+            [only] => only,
+            parts => {
+                // A turn is taken whole or not at all.
+                let mut turns = level.turns.lock().unwrap_or_else(PoisonError::into_inner);
+                let weight = |part: u32| level.weights.get(part as usize).copied().unwrap_or(1.0);
+                parts.get(turns.next(weight)? as usize)?
+            }
+        };
+        let place = part.balancer.pick(pick)?;
+        part.places.get(place).map(|place| *place as usize)
+    }
+}
+
+fn places(groups: &[Group]) -> impl Iterator<Item = u32> + '_ {
+    groups.iter().flat_map(|it| it.places.iter().copied())
+}
+
+fn left(group: &Group, is_left: impl Fn(&u32) -> bool) -> Vec<u32> {
+    group.places.iter().copied().filter(is_left).collect()
+}
+
+/// The weight of a locality, less where less than seven tenths of it are left.
+fn effective(group: &Group, is_left: impl Fn(&u32) -> bool) -> f64 {
+    let left = group.places.iter().filter(|it| is_left(it)).count();
+    let part = OVERPROVISIONING as f64 / 100.0 * left as f64 / group.places.len() as f64;
+    f64::from(group.weight) * part.min(1.0)
+}
+
+/// One part of all localities, for rings and tables: the share of an endpoint is that of its
+/// locality, divided by weight among those left in there.
+fn merged(
+    endpoints: &[Endpoint],
+    groups: &[Group],
+    is_left: impl Fn(&u32) -> bool + Copy,
+    balance: impl Fn(Vec<Endpoint>, Option<&[f64]>) -> LoadBalancer,
+) -> (f64, Part) {
+    let total: f64 = groups.iter().map(|it| f64::from(it.weight)).sum();
+    let (mut places, mut shares, mut there) = (Vec::new(), Vec::new(), Vec::new());
+    for group in groups {
+        let left = left(group, is_left);
+        let of = |place: &u32| endpoints.get(*place as usize);
+        let weight = |place: &u32| of(place).map_or(0.0, |it| f64::from(it.weight()));
+        let sum: f64 = left.iter().map(weight).sum();
+        shares.extend(
+            left.iter()
+                .map(|it| f64::from(group.weight) / total * weight(it) / sum),
+        );
+        there.extend(left.iter().filter_map(of).cloned());
+        places.extend(left);
+    }
+    let balancer = balance(there, Some(&shares));
+    (1.0, Part { places, balancer })
+}

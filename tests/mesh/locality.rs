@@ -1,0 +1,96 @@
+//! Which endpoints requests go to by where they are.
+
+use std::collections::BTreeMap;
+
+use tower_mesh::api::Resources;
+use tower_mesh::mesh::Mesh;
+use tower_mesh::rt::Rng;
+
+use crate::support::{build, service, who};
+
+/// `a.com` with endpoints 1 to 4 in these places and this `trafficPolicy`.
+fn yaml(places: [&str; 4], policy: &str) -> String {
+    let mut yaml = service("a.com", 80, &[1, 2, 3, 4]);
+    for (n, place) in (1..).zip(places) {
+        let address = format!("10.0.0.{n}\n");
+        yaml = yaml.replace(&address, &format!("{address}    locality: {place}\n"));
+    }
+    yaml + &format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: it}}\n\
+         spec:\n  host: a.com\n  trafficPolicy: {policy}\n---\n"
+    )
+}
+
+/// How many of a hundred requests each endpoint gets.
+async fn shares(mesh: &Mesh) -> BTreeMap<u8, u32> {
+    let mut had = BTreeMap::new();
+    for _ in 0..100 {
+        let who = who(mesh, "http://a.com/", &[]).await;
+        let number = who
+            .strip_prefix("10.0.0.")
+            .and_then(|it| it.split(':').next());
+        *had.entry(number.unwrap().parse().unwrap()).or_default() += 1;
+    }
+    had
+}
+
+async fn check(client: &str, yaml: &str, want: &[(u8, u32)]) {
+    let builder = Mesh::builder().rng(Rng::seeded(3)).locality(client);
+    let mesh = build(builder, yaml);
+    let had = shares(&mesh).await;
+    let near =
+        |(number, want): &(u8, u32)| had.get(number).is_some_and(|it| it.abs_diff(*want) <= 1);
+    assert!(
+        had.len() == want.len() && want.iter().all(near),
+        "{client}: {had:?}"
+    );
+}
+
+const PLACES: [&str; 4] = ["r1/a", "r1/b", "r2/a", "r3/a"];
+
+#[tokio::test]
+async fn outlier_detection_keeps_requests_near() {
+    let detects = yaml(PLACES, "{outlierDetection: {}}");
+    check("r1/b", &detects, &[(2, 100)]).await;
+    check("r3/a", &detects, &[(4, 100)]).await;
+    let off = "{loadBalancer: {simple: ROUND_ROBIN, localityLbSetting: {enabled: false}}, outlierDetection: {}}";
+    let everywhere = [(1, 25), (2, 25), (3, 25), (4, 25)];
+    check("r1/b", &yaml(PLACES, off), &everywhere).await;
+    let undetected = "{loadBalancer: {simple: ROUND_ROBIN, localityLbSetting: {enabled: true}}}";
+    check("r1/b", &yaml(PLACES, undetected), &everywhere).await;
+}
+
+#[tokio::test]
+async fn a_region_without_endpoints_fails_over_where_it_is_told() {
+    let places = ["r2/a", "r2/b", "r3/a", "r3/a"];
+    let policy = "{loadBalancer: {simple: ROUND_ROBIN, localityLbSetting: {failover: \
+                  [{from: r1, to: r3}]}}, outlierDetection: {}}";
+    check("r1/a", &yaml(places, policy), &[(3, 50), (4, 50)]).await;
+}
+
+#[tokio::test]
+async fn shares_are_given_to_localities_and_change_with_the_rules() {
+    let policy = |a: u32, b: u32| {
+        format!(
+            "{{loadBalancer: {{simple: ROUND_ROBIN, localityLbSetting: {{distribute: \
+             [{{from: r1/*, to: {{r1/a: {a}, r3/*: {b}}}}}]}}}}}}"
+        )
+    };
+    let builder = Mesh::builder().rng(Rng::seeded(3)).locality("r1/a");
+    let mesh = build(builder, &yaml(PLACES, &policy(70, 30)));
+    let had = shares(&mesh).await;
+    assert!(had.len() == 2 && had[&1].abs_diff(70) <= 1, "{had:?}");
+    let other = Resources::from_yaml("mesh.yaml", &yaml(PLACES, &policy(20, 80)));
+    mesh.apply(&other).unwrap();
+    let had = shares(&mesh).await;
+    assert!(had.len() == 2 && had[&1].abs_diff(20) <= 1, "{had:?}");
+}
+
+#[tokio::test]
+async fn labels_of_the_client_say_which_endpoints_come_first() {
+    let policy = "{loadBalancer: {simple: ROUND_ROBIN, localityLbSetting: {failoverPriority: \
+                  [version]}}, outlierDetection: {}}";
+    let builder = Mesh::builder().rng(Rng::seeded(3)).label("version", "v3");
+    let mesh = build(builder, &yaml(PLACES, policy));
+    assert_eq!(shares(&mesh).await, [(3, 100)].into());
+}
