@@ -239,7 +239,7 @@ proptest! {
             .collect();
         let got = loads(&counts, 0);
         prop_assert_eq!(got.iter().map(|it| it.percent).sum::<u64>(), 100);
-        let health = |it: &Count| if it.all == 0 { 0 } else { (it.left * 140 / it.all).min(100) };
+        let health = |it: &Count| (it.left * 140).checked_div(it.all).unwrap_or(0).min(100);
         let total = counts.iter().map(health).sum::<u64>().min(100);
         let mut before = 0;
         for (count, load) in counts.iter().zip(&got) {

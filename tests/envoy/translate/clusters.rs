@@ -49,7 +49,7 @@ pub(super) fn clusters(
                     .as_mut()
                     .and_then(|it| it.locality_lb_setting.take());
                 if let Some(setting) = setting {
-                    localities::write(&mut cluster, setting, &places)?;
+                    localities::write(&mut cluster, &setting, &places)?;
                 }
                 // A key leads to one endpoint, so there is no choice to be different about.
                 let choices = match balancing::write(&mut cluster, balancer)? {

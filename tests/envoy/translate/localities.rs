@@ -14,7 +14,7 @@ use super::Result;
 /// whole, so a share is for one locality, and have no outlier detection, so nothing fails over.
 pub(super) fn write(
     cluster: &mut Value,
-    setting: LocalityLoadBalancerSetting,
+    setting: &LocalityLoadBalancerSetting,
     places: &[String],
 ) -> Result<()> {
     let [only] = setting.distribute.as_slice() else {
@@ -22,7 +22,7 @@ pub(super) fn write(
     };
     let mut others = LocalityLoadBalancerSetting::default();
     others.distribute.clone_from(&setting.distribute);
-    if only.from != "*" || only.to.keys().any(|it| it.contains('*')) || others != setting {
+    if only.from != "*" || only.to.keys().any(|it| it.contains('*')) || others != *setting {
         return Err(format!("not translated: {setting:?}"));
     }
     let endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"].take();
