@@ -79,6 +79,7 @@ cases![
     hosts,
     layers,
     local_replies,
+    localities,
     methods,
     mirror,
     order,
