@@ -18,8 +18,8 @@
 //!
 //! Values may hold Envoy's formatters. Built are `%REQ(name)%`, also with an alternative
 //! (`%REQ(x-user?x-guest)%`) and for `:method`, `:path` and `:authority`, and `%PROTOCOL%` in
-//! requests; `%RESP(name)%` in responses; `%%` for a percent sign. They see the message as it was
-//! before the pass. Where a value comes out empty nothing is set or added.
+//! requests; `%RESP(name)%` in responses; `%%` for a percent sign. They see what
+//! is left after the pass has removed headers, and nothing that it sets or adds. Where a value comes out empty nothing is set or added.
 //!
 //! # At the edges
 //!

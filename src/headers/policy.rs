@@ -5,6 +5,7 @@ use http::{Request, Response};
 
 use super::format::{RequestLine, Value, format};
 use super::one_line::Side;
+use crate::reply::LastHeaders;
 
 /// One pass over the headers of a message: first remove, then set, then add.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -58,8 +59,11 @@ impl HeaderOperations {
     }
 
     fn apply(&self, headers: &mut HeaderMap, line: Option<RequestLine<'_>>, side: Side) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
         let plain = |(_, value): &(_, Value)| matches!(value, Value::Plain(_));
-        // Formatted before anything is changed, in the order in which they are used.
+        // Values see what is left after removing, and nothing that is set or added.
         if self.set.iter().all(plain) && self.add.iter().all(plain) {
             return self.change(headers, side, || None);
         }
@@ -78,9 +82,6 @@ impl HeaderOperations {
             Value::Formatted(_) => formatted(),
             Value::Plain(value) => (!value.is_empty()).then(|| value.clone()),
         };
-        for name in &self.remove {
-            headers.remove(name);
-        }
         for (name, value) in &self.set {
             if let Some(value) = next(value) {
                 // Only a map that is full to its last entry refuses.
@@ -150,9 +151,18 @@ impl ResponseHeaders {
     }
 
     /// Changes the headers of a response.
+    ///
+    /// What a [local reply](crate::reply::LocalReply) says of its own body is written last: an
+    /// operation sees neither its type nor its length, may give a text another type, and may not
+    /// give a gRPC reply one.
     pub fn apply<B>(&self, response: &mut Response<B>) {
+        let last = LastHeaders::take(response);
+        let headers = response.headers_mut();
         for operations in &self.0 {
-            operations.apply(response.headers_mut(), None, Side::Response);
+            operations.apply(headers, None, Side::Response);
+        }
+        if let Some(last) = last {
+            last.put(headers);
         }
     }
 

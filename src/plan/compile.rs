@@ -139,7 +139,8 @@ pub(crate) fn compile(
         routes: tables.routes,
         origins: tables.origins,
         owners,
-        allow_any: Route::unlisted("allow_any", Policies::istio_default()),
+        // Istio gives this route neither timeout nor retries.
+        allow_any: Route::unlisted("allow_any", Policies::default()),
         block_all: Route::unlisted("block_all", Policies::default()),
         unknown_hosts,
     };

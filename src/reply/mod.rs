@@ -4,6 +4,7 @@
 //! wherever they come from: status, body text, flags and details are Envoy's.
 
 mod adapt;
+mod last;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 pub use adapt::{ReplyBody, ReplyBodyFuture, ReplyBodyLayer, WithReplyBody};
+pub(crate) use last::LastHeaders;
 
 use crate::context::ResponseFlags;
 use crate::failure::Failure;

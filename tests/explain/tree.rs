@@ -177,7 +177,7 @@ GET http://other.com/  (port 80)
 ├─ owner      nothing declares other.com on port 80
 │             not default/wide: its host *.com stands for the services declared under it, and other.com is none on port 80
 ├─ timeout    none
-├─ retries    up to 2 more on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes, waits from 25ms (Istio's default)
+├─ retries    none
 └─ pass on    nothing declares the host: it goes where DNS says
 ",
     );

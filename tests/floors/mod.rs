@@ -82,7 +82,10 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "select",
         ],
     ),
-    ("headers", &["api", "context", "diagnostic", "select"]),
+    (
+        "headers",
+        &["api", "context", "diagnostic", "reply", "select"],
+    ),
     (
         "load_balancer",
         &["api", "diagnostic", "endpoint", "rt", "source"],

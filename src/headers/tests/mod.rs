@@ -1,11 +1,14 @@
 //! What a user sees of header operations; what is expected here, Envoy 1.40 did.
 
+use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::{authority_of, check, compile};
 use crate::api;
+use crate::context::ResponseFlags;
 use crate::diagnostic::{At, Diagnostics};
+use crate::reply::LocalReply;
 
 mod service;
 
@@ -150,9 +153,10 @@ fn check_value(value: &str, want: &str) {
         ("x-empty", ""),
         ("x-set", "old"),
         ("x-utf", "\u{e9}"),
+        ("x-gone", "1"),
         ("host", "shop:80"),
     ];
-    let written = on_requests(&format!("x-out={value}\nx-set=new\n-x-utf"));
+    let written = on_requests(&format!("x-out={value}\nx-set=new\n-x-gone"));
     let mut found = Diagnostics::default();
     check(&written, At::Top, &mut found);
     let (policy, _) = compile(Some(&written), None, true);
@@ -169,7 +173,7 @@ fn check_value(value: &str, want: &str) {
 }
 
 #[test]
-fn values_are_formatted_from_the_request_as_it_was() {
+fn values_are_formatted_from_what_is_left_after_removing() {
     check_value("%REQ(x-a)%", "AbC");
     check_value("%REQ(X-A)%", "AbC");
     check_value("%REQ(x-none?x-a)%", "AbC");
@@ -181,6 +185,7 @@ fn values_are_formatted_from_the_request_as_it_was() {
     check_value("%REQ(x-none)%", "");
     check_value("%REQ(x-m)%", "1");
     check_value("%REQ(x-set)%-%REQ(x-utf)%", "old-\u{e9}");
+    check_value("<%REQ(x-gone)%>", "<>");
     check_value("%REQ(:path)% %REQ(:method)%", "/cart?id=7 GET");
     check_value("%REQ(:authority)% %REQ(host)%", "shop:80 shop:80");
     check_value("%PROTOCOL%%%", "HTTP/1.1%");
@@ -298,13 +303,41 @@ fn host_is_an_authority_and_no_header() {
 #[test]
 fn responses_are_formatted_from_their_own_headers() {
     let written =
-        on_responses("x-o=new\nx-out=%RESP(x-o)%-%RESP(X-None?x-o)%\nx-add+=%RESP(x-rm)%\n-x-rm");
+        on_responses("x-o=new\nx-out=%RESP(x-o)%-%RESP(X-None?x-o)%\nx-add+=<%RESP(x-rm)%>\n-x-rm");
     let (_, policy) = compile(Some(&written), None, true);
     let mut response = Response::new(());
     *response.headers_mut() = headers(&[("x-o", "first"), ("x-rm", "gone")]);
     policy.unwrap().apply(&mut response);
     assert_eq!(
         print(response.headers()),
-        "x-add=gone x-o=new x-out=first-first"
+        "x-add=<> x-o=new x-out=first-first"
     );
+}
+
+/// Applies operations to a local reply, and prints what becomes of its headers.
+fn on_reply(written: &str, body: &'static str, grpc: bool) -> String {
+    let (_, policy) = compile(None, Some(&on_responses(written)), true);
+    let reply = LocalReply::new(StatusCode::NOT_FOUND, ResponseFlags::NONE).body(body);
+    let mut response: Response<Bytes> = reply.into_response(grpc);
+    policy.unwrap().apply(&mut response);
+    print(response.headers())
+}
+
+#[test]
+fn a_local_reply_says_last_what_its_body_is() {
+    let text = |written| on_reply(written, "gone", false);
+    let plain = "content-length=4 content-type=text/plain x=1";
+    assert_eq!(text("x=1\n-content-type\n-content-length"), plain);
+    assert_eq!(text("x=1\ncontent-length=9"), plain);
+    assert_eq!(text("x=<%RESP(content-type)%>"), plain.replace('1', "<>"));
+    let own = "content-length=4 content-type=text/own";
+    assert_eq!(text("content-type+=text/own"), own);
+    assert_eq!(on_reply("x=1\ncontent-type=text/own", "", false), "x=1");
+    let status = "content-type=application/grpc grpc-message=gone grpc-status=";
+    let grpc = |written| on_reply(written, "gone", true);
+    assert_eq!(
+        grpc("content-type=text/own\ngrpc-message=no"),
+        format!("{status}12")
+    );
+    assert_eq!(grpc("grpc-status=7"), format!("{status}7"));
 }
