@@ -1,8 +1,10 @@
 //! How connections to an endpoint are made and kept: plain data, which travels with the endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::tls::Tls;
 
 /// What is spoken to an endpoint.
 ///
@@ -32,7 +34,8 @@ impl UpstreamProtocol {
     }
 }
 
-/// How connections to an endpoint are made and kept: `trafficPolicy.connectionPool`.
+/// How connections to an endpoint are made and kept: `trafficPolicy.connectionPool`, `tls` and
+/// `proxyProtocol`.
 ///
 /// Where a rule says nothing an endpoint has none, which means [`ConnectionSettings::DEFAULT`].
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +57,22 @@ pub struct ConnectionSettings {
     pub http2_keep_alive: Option<Http2KeepAlive>,
     /// How much may be under way; nothing for any number.
     pub limits: Option<Limits>,
+    /// How they are encrypted; nothing for not at all.
+    pub tls: Option<Arc<Tls>>,
+    /// The header before everything else that is sent; nothing for none.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// The version of the PROXY header a connection begins with: `trafficPolicy.proxyProtocol`.
+///
+/// It names the two ends of the connection itself: whoever sent the request here is not known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ProxyProtocol {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// TCP keepalive; what is not said is the operating system's.
@@ -97,6 +116,8 @@ impl ConnectionSettings {
         tcp_keepalive: None,
         http2_keep_alive: None,
         limits: None,
+        tls: None,
+        proxy_protocol: None,
     };
 }
 

@@ -46,6 +46,7 @@
 //! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
 //! | `trafficPolicy.connectionPool`, `retryBudget` | [`connection_pool`], [`limits`], [`connection`] |
 //! | `trafficPolicy.outlierDetection` | [`outlier_detection`] |
+//! | `trafficPolicy.tls`, `https` URIs | [`tls`] |
 //! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
 //! | `resolution: DNS` and its like: where names are looked up | [`resolver`] |
 //! | `MeshConfig.pathNormalization` | [`path`] |
@@ -64,8 +65,12 @@
 //! | `client` | the built-in HTTP/1.1 and HTTP/2 transport (hyper) and the system's resolver | yes |
 //! | `snippets` | draws diagnostics under the lines they speak of (annotate-snippets) | yes |
 //! | `full` | all of the above | |
+//! | `tls` | TLS to endpoints (rustls, tokio-rustls, rustls-webpki, rustls-native-certs), without cryptography | |
+//! | `tls-ring` | `tls` with ring | |
+//! | `tls-aws-lc-rs` | `tls` with AWS-LC; before ring where both are on | |
 //!
-//! A feature stands for a dependency. None changes what code without it does.
+//! A feature stands for a dependency. None changes what code without it does. A provider of rustls
+//! that the application installs for its process goes before those of the features.
 //!
 //! [tower]: https://docs.rs/tower
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -85,6 +90,7 @@ pub mod percent;
 pub mod resolver;
 pub mod rt;
 pub mod source;
+pub mod tls;
 
 // First floor: what all rooms share.
 pub mod failure;

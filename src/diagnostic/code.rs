@@ -48,6 +48,8 @@ macro_rules! codes {
                         | Self::UnknownDelegate
                         | Self::NeverMatches
                         | Self::MissingFile
+                        | Self::InvalidFile
+                        | Self::Expired
                 )
             }
 
@@ -113,6 +115,10 @@ codes! {
     LargeBody = "large-body", Warning;
     /// A file that a rule names and this process cannot open.
     MissingFile = "missing-file", Warning;
+    /// A file that a rule names and that does not hold what it should.
+    InvalidFile = "invalid-file", Error;
+    /// A certificate that a rule names and that is out of its time.
+    Expired = "expired", Warning;
     /// A file or document that holds no resource.
     Empty = "empty", Note;
     /// A setting that is written down and, as written, never takes effect.

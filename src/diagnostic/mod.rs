@@ -39,6 +39,8 @@
 //! | `never-matches` | warning | A value that nothing ever equals. |
 //! | `large-body` | warning | A body so large that every copy of the configuration suffers. |
 //! | `missing-file` | warning | A file that a rule names and this process cannot open. |
+//! | `invalid-file` | error | A file that a rule names and that does not hold what it should. |
+//! | `expired` | warning | A certificate that a rule names and that is out of its time. |
 //! | `empty` | note | A file or document that holds no resource. |
 //! | `never-fires` | warning | A setting that is written down and, as written, never takes effect. |
 

@@ -54,6 +54,7 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.failure {
             Failure::Connect(why) => return write!(f, "no connection: {why}"),
+            Failure::Tls(why) => return write!(f, "no agreement on TLS: {why}"),
             Failure::ConnectTimeout => "no connection in time",
             Failure::Terminated => "the connection was closed",
             Failure::Reset => "the endpoint reset the request",

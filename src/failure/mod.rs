@@ -15,6 +15,9 @@ pub use http_error::HttpError;
 pub enum Failure {
     /// No connection: refused, unreachable, or its name is unknown. With the reason given.
     Connect(String),
+    /// A connection, but no agreement on TLS: a certificate is refused, by one side or the other,
+    /// or what is spoken there is not TLS. With the reason.
+    Tls(String),
     /// No connection in time.
     ConnectTimeout,
     /// The connection was closed before the response began.

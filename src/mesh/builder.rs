@@ -18,6 +18,7 @@ use crate::resolver::SystemResolver;
 use crate::resolver::{DEFAULT_REFRESH, NameCache, Resolve, SharedResolver};
 use crate::rt::Rng;
 use crate::source::{Source, resolve_gateway};
+use crate::tls::WorkloadCertificates;
 
 /// Collects what a mesh is made of; [`build`](Self::build) judges it.
 #[derive(Clone, Debug, Default)]
@@ -127,6 +128,13 @@ impl MeshBuilder {
     /// Take unknown fields, and fields this version does not act on yet, for warnings.
     pub const fn lenient(mut self, lenient: bool) -> Self {
         self.options.lenient = lenient;
+        self
+    }
+
+    /// What the client shows, and whom it trusts, where a rule says `ISTIO_MUTUAL`; the files of
+    /// Istio's agent in `/etc/certs` unless told.
+    pub fn workload_certificates(mut self, files: WorkloadCertificates) -> Self {
+        self.options.workload = files;
         self
     }
 

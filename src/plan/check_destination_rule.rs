@@ -6,22 +6,33 @@ use crate::connection_pool;
 use crate::diagnostic::{At, Diagnostics};
 use crate::load_balancer;
 use crate::outlier_detection;
+use crate::tls::{self, WorkloadCertificates};
 
-pub(super) fn check(written: &api::DestinationRule, at: At<'_>, found: &mut Diagnostics) {
+pub(super) fn check(
+    written: &api::DestinationRule,
+    workload: &WorkloadCertificates,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
     if let Some(policy) = &written.traffic_policy {
-        check_policy(policy, at.field("trafficPolicy"), found);
+        check_policy(policy, workload, at.field("trafficPolicy"), found);
     }
     let subsets = at.field("subsets");
     for (n, subset) in written.subsets.iter().enumerate() {
         if let Some(policy) = &subset.traffic_policy {
             let at = subsets.item(n);
-            check_policy(policy, at.field("trafficPolicy"), found);
+            check_policy(policy, workload, at.field("trafficPolicy"), found);
         }
     }
     not_built::destination_rule(written, at, found);
 }
 
-fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostics) {
+fn check_policy(
+    written: &api::TrafficPolicy,
+    workload: &WorkloadCertificates,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
     if let Some(pool) = &written.connection_pool {
         connection_pool::check(pool, at.field("connectionPool"), found);
     }
@@ -34,6 +45,9 @@ fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostic
     if let Some(outliers) = &written.outlier_detection {
         outlier_detection::compile(outliers, at.field("outlierDetection"), found);
     }
+    if let Some(tls) = &written.tls {
+        tls::check(tls, workload, at.field("tls"), found);
+    }
     let settings = at.field("portLevelSettings");
     for (n, port) in written.port_level_settings.iter().enumerate() {
         let at = settings.item(n);
@@ -45,6 +59,9 @@ fn check_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostic
         }
         if let Some(outliers) = &port.outlier_detection {
             outlier_detection::compile(outliers, at.field("outlierDetection"), found);
+        }
+        if let Some(tls) = &port.tls {
+            tls::check(tls, workload, at.field("tls"), found);
         }
     }
 }

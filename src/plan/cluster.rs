@@ -15,6 +15,7 @@ use crate::load_balancer::{Algorithm, LoadBalancer, LoadBalancerPolicy, Pick};
 use crate::outlier_detection::{Outcome, OutlierDetection, OutlierDetectionPolicy};
 use crate::rt::Rng;
 use crate::service_entry::Members;
+use crate::tls::Tls;
 
 /// A host's port, or a subset of it. Envoy calls it a cluster.
 #[derive(Debug)]
@@ -231,6 +232,11 @@ impl Cluster {
     /// How much may be under way, and what is.
     pub(crate) fn limits(&self) -> Option<&Limits> {
         self.declared.settings.as_ref()?.limits.as_ref()
+    }
+
+    /// How its connections are encrypted.
+    pub(super) fn tls(&self) -> Option<&Arc<Tls>> {
+        self.declared.settings.as_ref()?.tls.as_ref()
     }
 
     /// The names whose addresses it needs.

@@ -7,17 +7,20 @@ use indexmap::IndexMap;
 
 use super::balancing::Balancing;
 use super::cluster::{Cluster, Declared};
+use super::compile::Options;
 use super::destination_rules::DestinationRules;
 use super::live::Live;
+use super::traffic_policy::EffectivePolicy;
 use crate::api;
+use crate::connection::{ConnectionSettings, ProxyProtocol};
 use crate::connection_pool;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::host;
 use crate::load_balancer;
 use crate::outlier_detection;
-use crate::rt::Rng;
 use crate::service_entry::{Members, Registry};
 use crate::source::Source;
+use crate::tls::{self, Tls};
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Key {
@@ -30,9 +33,7 @@ struct Key {
 pub(super) struct Clusters<'r> {
     registry: &'r Registry,
     rules: &'r DestinationRules<'r>,
-    registry_only: bool,
-    source: &'r Source,
-    dice: &'r Rng,
+    options: &'r Options,
     /// Those of the plan before: what did not change stays, and what did goes on counting.
     before: HashMap<&'r str, &'r Arc<Cluster>>,
     live: &'r Live,
@@ -44,9 +45,7 @@ impl<'r> Clusters<'r> {
     pub(super) fn new(
         registry: &'r Registry,
         rules: &'r DestinationRules<'r>,
-        registry_only: bool,
-        source: &'r Source,
-        dice: &'r Rng,
+        options: &'r Options,
         before: Option<&'r super::Plan>,
         live: &'r Live,
     ) -> Self {
@@ -55,9 +54,7 @@ impl<'r> Clusters<'r> {
         Self {
             registry,
             rules,
-            registry_only,
-            source,
-            dice,
+            options,
             before: before.collect(),
             live,
             known: HashMap::new(),
@@ -84,7 +81,7 @@ impl<'r> Clusters<'r> {
             .map(|service| service.ports.as_slice());
         let port = match (port, ports) {
             (Some(port), _) => port,
-            (None, Some([only])) if self.source.gateway.is_some() => only.number,
+            (None, Some([only])) if self.options.source.gateway.is_some() => only.number,
             (None, _) => listener,
         };
         let key = Key {
@@ -102,7 +99,10 @@ impl<'r> Clusters<'r> {
         let budget = policy.retry_budget.as_ref().map(|it| it.written);
         let pool = connection_pool::compile(pool, budget, before.and_then(|it| it.limits()));
         let said = pool.as_ref().and_then(|it| it.protocol);
-        let settings = pool.map(|it| Arc::new(it.connections));
+        let settings = pool.map(|it| it.connections);
+        let before_tls = before.and_then(|it| it.tls());
+        let settings = self.secured(settings, &policy, &key, before_tls);
+        let settings = settings.map(Arc::new);
         let (members, labels) = self.members(&key).unzip();
         // What is wrong with it was said when the rule was read.
         let mut told = Diagnostics::default();
@@ -117,7 +117,7 @@ impl<'r> Clusters<'r> {
         }
         let written = written.and_then(|it| it.written.locality_lb_setting.as_ref());
         balancer.locality =
-            load_balancer::compile_locality(written, self.source, outliers.is_some());
+            load_balancer::compile_locality(written, &self.options.source, outliers.is_some());
         let service = self.registry.get(host).and_then(|it| it.port(port));
         let protocol = said.or(service.map(|it| it.protocol.upstream()));
         let declared = Declared {
@@ -136,7 +136,7 @@ impl<'r> Clusters<'r> {
             outliers,
             origins: policy.origins().into(),
         };
-        let cluster = Cluster::make(declared, self.live, before, self.dice);
+        let cluster = Cluster::make(declared, self.live, before, &self.options.dice);
         let place = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.list.push(cluster);
         self.known.insert(key, place);
@@ -168,6 +168,43 @@ impl<'r> Clusters<'r> {
         (balancing.passes || !balancing.keys.is_empty()).then_some(balancing)
     }
 
+    /// The settings with what is put between connection and HTTP; what was made of the same TLS
+    /// settings `before` is kept.
+    fn secured(
+        &self,
+        settings: Option<ConnectionSettings>,
+        policy: &EffectivePolicy<'_>,
+        key: &Key,
+        before: Option<&Arc<Tls>>,
+    ) -> Option<ConnectionSettings> {
+        let header = policy.proxy_protocol.as_ref().map(|it| it.written.version);
+        let header = header.map(|version| match version {
+            api::ProxyProtocolVersion::V1 => ProxyProtocol::V1,
+            api::ProxyProtocolVersion::V2 => ProxyProtocol::V2,
+        });
+        let tls = policy.tls.as_ref().and_then(|it| {
+            let service = self.registry.get(&key.host);
+            let whom = tls::Destination {
+                host: &key.host,
+                port: key.port,
+                subset: &key.subset,
+                names: service.map_or(&[], |it| it.subject_alt_names.as_slice()),
+                accounts: service.map_or(&[], |it| it.accounts.as_slice()),
+            };
+            tls::compile(it.written, whom, &self.options.workload)
+        });
+        if header.is_none() && tls.is_none() {
+            return settings;
+        }
+        let mut settings = settings.unwrap_or_default();
+        settings.proxy_protocol = header;
+        settings.tls = tls.map(|tls| match before {
+            Some(before) if *before.settings() == tls => before.clone(),
+            _ => Arc::new(Tls::new(tls)),
+        });
+        Some(settings)
+    }
+
     /// What is behind a destination, and the labels it has by its subset.
     fn members(&self, key: &Key) -> Option<(Members, IndexMap<String, String>)> {
         let labels = match key.subset.as_str() {
@@ -179,7 +216,7 @@ impl<'r> Clusters<'r> {
                 let members = service.members(service.port(key.port)?, &labels);
                 Some((members, labels))
             }
-            None if !key.subset.is_empty() || self.registry_only => None,
+            None if !key.subset.is_empty() || self.options.registry_only => None,
             None if self.registry.hides(&key.host) => None,
             // Nothing declares the host: it is looked up when connecting, as ALLOW_ANY would.
             None => Some((Members::undeclared(&key.host, key.port), labels)),
@@ -201,7 +238,7 @@ impl<'r> Clusters<'r> {
                 true => format!("the host {host} is not exported to this client's namespace"),
                 false => format!("nothing declares the host {host}"),
             };
-            let refused = hidden || self.registry_only || !written.subset.is_empty();
+            let refused = hidden || self.options.registry_only || !written.subset.is_empty();
             let becomes = match refused {
                 false => "requests go where DNS says",
                 true => "requests get 503 NC",

@@ -23,6 +23,7 @@ use crate::diagnostic::{At, Code, Diagnostic, Diagnostics, Severity};
 use crate::rt::Rng;
 use crate::service_entry::Registry;
 use crate::source::Source;
+use crate::tls::WorkloadCertificates;
 use crate::validation;
 
 /// What a plan is compiled for, beside the resources.
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) lenient: bool,
     /// For where rotations begin.
     pub(crate) dice: Rng,
+    /// What the client shows, and whom it trusts, under `ISTIO_MUTUAL`.
+    pub(crate) workload: WorkloadCertificates,
 }
 
 /// What new rules go on from.
@@ -61,18 +64,10 @@ pub(crate) fn compile(
     let source = &options.source;
     let list = in_order(resources);
     report_doubles(&list, &mut found);
-    let registry = read_registry(&list, source, &mut found);
-    judge(&list, &registry, source, &mut found);
+    let registry = read_registry(&list, options, &mut found);
+    judge(&list, &registry, options, &mut found);
     let rules = DestinationRules::new(list.iter().copied(), &registry, source);
-    let mut clusters = Clusters::new(
-        &registry,
-        &rules,
-        options.registry_only,
-        source,
-        &options.dice,
-        before,
-        &live,
-    );
+    let mut clusters = Clusters::new(&registry, &rules, options, before, &live);
 
     let delegates = Delegates::new(&list, source);
     let mut owners = Owners::default();
@@ -210,13 +205,14 @@ fn in_order(resources: &Resources) -> Vec<&Resource> {
 }
 
 /// Tells what is wrong with each resource by itself, and what it refers to in vain.
-fn judge(list: &[&Resource], registry: &Registry, source: &Source, found: &mut Diagnostics) {
+fn judge(list: &[&Resource], registry: &Registry, options: &Options, found: &mut Diagnostics) {
+    let source = &options.source;
     let references = References::new(list, registry, source);
     for resource in list {
         let mut about = Diagnostics::default();
         validation::check(resource, source, &mut about);
         if let Spec::DestinationRule(written) = &resource.spec {
-            judge_policies(written, &mut about);
+            judge_policies(written, options, &mut about);
         }
         references.check(resource, &mut about);
         tell(resource, about, found);
@@ -224,9 +220,14 @@ fn judge(list: &[&Resource], registry: &Registry, source: &Source, found: &mut D
 }
 
 /// Tells what the rooms find wrong in a DestinationRule's policies, but for what is said already.
-fn judge_policies(written: &crate::api::DestinationRule, about: &mut Diagnostics) {
+fn judge_policies(
+    written: &crate::api::DestinationRule,
+    options: &Options,
+    about: &mut Diagnostics,
+) {
     let mut by_rooms = Diagnostics::default();
-    check_destination_rule::check(written, At::Top.field("spec"), &mut by_rooms);
+    let at = At::Top.field("spec");
+    check_destination_rule::check(written, &options.workload, at, &mut by_rooms);
     let said = about.len();
     for finding in by_rooms {
         let is_said =
@@ -288,7 +289,8 @@ fn report_doubles(list: &[&Resource], found: &mut Diagnostics) {
     }
 }
 
-fn read_registry(list: &[&Resource], source: &Source, found: &mut Diagnostics) -> Registry {
+fn read_registry(list: &[&Resource], options: &Options, found: &mut Diagnostics) -> Registry {
+    let source = &options.source;
     let mut registry = Registry::default();
     let at = At::Top.field("spec");
     for resource in list {
@@ -296,7 +298,6 @@ fn read_registry(list: &[&Resource], source: &Source, found: &mut Diagnostics) -
         let namespace = resource.metadata.namespace_or_default();
         match &resource.spec {
             Spec::ServiceEntry(written) => {
-                not_built::service_entry(written, at, &mut about);
                 if source.sees(namespace, &written.export_to) {
                     registry.add_service_entry(namespace, written, at, &mut about);
                 } else {

@@ -26,6 +26,7 @@ use super::cluster::Cluster;
 use super::look_up::{self, Found, LookUp};
 use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::Routed;
+use super::scheme;
 use super::tell::{address_request, tell_attempt, tell_time};
 use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;
@@ -109,7 +110,7 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody<B, Routed>>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let (body, routed) = body.split();
         let mut info = StreamInfo::of(routed);
         let routed = info.routed();
@@ -122,8 +123,13 @@ where
         let watched =
             routed.passthrough().is_none() && routed.cluster().is_some_and(Cluster::is_watched);
         let (attempt, proxy, names_host) = (routed.attempt, routed.proxy, routed.names_host);
-        if !proxy && parts.uri.scheme() == Some(&Scheme::HTTPS) && !self.transport.is_secure() {
-            return DispatchFuture::answered(in_clear(), info, grpc);
+        if parts.uri.scheme() == Some(&Scheme::HTTPS) {
+            if proxy {
+                // It says how the request came, which does not bind a proxy.
+                parts.uri = scheme::in_clear_form(parts.uri);
+            } else if !self.transport.is_secure() {
+                return DispatchFuture::answered(scheme::in_clear(), info, grpc);
+            }
         }
         let mut request = Request::from_parts(parts, Body::new(Sent(body)));
         if !names_host && address_request(&mut request).is_err() {
@@ -238,14 +244,6 @@ fn host_of<B>(request: &Request<B>) -> Cow<'_, str> {
         .get(HOST)
         .and_then(|host| host.to_str().ok());
     host::without_port(host.unwrap_or_default())
-}
-
-/// The answer to a request for `https` where nothing speaks TLS.
-fn in_clear() -> LocalReply {
-    let flags = ResponseFlags::UPSTREAM_CONNECTION_FAILURE;
-    LocalReply::new(StatusCode::SERVICE_UNAVAILABLE, flags)
-        .body("the built-in transport does not speak TLS yet")
-        .details("https_not_supported")
 }
 
 fn no_cluster() -> LocalReply {

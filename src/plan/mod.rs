@@ -40,6 +40,7 @@ mod references;
 mod response_body;
 mod route;
 mod routed;
+mod scheme;
 mod shadowed;
 mod tell;
 #[cfg(all(test, feature = "yaml"))]

@@ -50,24 +50,17 @@ pub(super) fn destination_rule(
 fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostics) {
     report!(found, at:
         "tunnel" if written.tunnel.is_some();
-        "proxyProtocol" if written.proxy_protocol.is_some();
     );
-    blocks(&written.load_balancer, &written.tls, at, found);
+    blocks(&written.load_balancer, at, found);
     let settings = at.field("portLevelSettings");
     for (n, own) in written.port_level_settings.iter().enumerate() {
-        blocks(&own.load_balancer, &own.tls, settings.item(n), found);
+        blocks(&own.load_balancer, settings.item(n), found);
     }
 }
 
 /// The blocks that a whole policy and settings for a port have in common.
-fn blocks(
-    load_balancer: &Option<api::LoadBalancerSettings>,
-    tls: &Option<api::ClientTlsSettings>,
-    at: At<'_>,
-    found: &mut Diagnostics,
-) {
+fn blocks(load_balancer: &Option<api::LoadBalancerSettings>, at: At<'_>, found: &mut Diagnostics) {
     report!(found, at:
-        "tls" if tls.as_ref().is_some_and(|it| it.mode != api::ClientTlsMode::Disable);
     );
     if let Some(balancer) = load_balancer {
         self::load_balancer(balancer, at.field("loadBalancer"), found);
@@ -77,12 +70,6 @@ fn blocks(
 fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Diagnostics) {
     report!(found, at:
         "zoneAwareLbSetting" if written.zone_aware_lb_setting.is_some();
-    );
-}
-
-pub(super) fn service_entry(written: &api::ServiceEntry, at: At<'_>, found: &mut Diagnostics) {
-    report!(found, at:
-        "subjectAltNames" if !written.subject_alt_names.is_empty();
     );
 }
 

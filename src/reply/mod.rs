@@ -183,6 +183,10 @@ impl LocalReply {
                 let why = why.replace(char::is_whitespace, "_");
                 format!("remote_connection_failure|delayed_connect_error:_{why}")
             }
+            Failure::Tls(why) => {
+                let why = why.replace(char::is_whitespace, "_");
+                format!("remote_connection_failure|TLS_error:_{why}")
+            }
             _ => reason.replace(' ', "_"),
         };
         let again = if retried {
@@ -205,7 +209,7 @@ impl LocalReply {
 /// Status, flag and reason a failure of an upstream is told by.
 const fn describe(failure: &Failure) -> (StatusCode, ResponseFlags, &'static str) {
     match failure {
-        Failure::Connect(_) => (
+        Failure::Connect(_) | Failure::Tls(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
             "remote connection failure",

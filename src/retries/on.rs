@@ -150,7 +150,7 @@ impl RetryOn {
     pub fn retries_failure(&self, failure: &Failure) -> bool {
         let whatever = FIVE_XX | GATEWAY_ERROR | RESET;
         let conditions = match failure {
-            Failure::Connect(_) | Failure::ConnectTimeout => {
+            Failure::Connect(_) | Failure::Tls(_) | Failure::ConnectTimeout => {
                 whatever | CONNECT_FAILURE | RESET_BEFORE_REQUEST
             }
             Failure::RefusedStream => whatever | REFUSED_STREAM,

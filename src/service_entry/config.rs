@@ -29,6 +29,13 @@ impl Registry {
         let ports = compile_ports(&written.ports, at.field("ports"), found);
         let (workloads, finding) = compile_workloads(written, at, found);
         report_hosts(written, at, found);
+        let mut accounts = Vec::new();
+        for account in written.endpoints.iter().map(|it| &it.service_account) {
+            let account = format!("{namespace}/sa/{account}");
+            if !account.ends_with('/') && !accounts.contains(&account) {
+                accounts.push(account);
+            }
+        }
         for (n, host) in written.hosts.iter().enumerate() {
             if host.is_empty() || host == "*" {
                 let message = format!("invalid host {host}");
@@ -43,6 +50,8 @@ impl Registry {
                 addresses: written.addresses.clone(),
                 workloads: workloads.clone(),
                 finding,
+                subject_alt_names: written.subject_alt_names.clone(),
+                accounts: accounts.clone(),
             });
         }
     }
@@ -92,6 +101,8 @@ impl Registry {
             addresses: written.cluster_ips.clone(),
             workloads: None,
             finding: Finding::Listed,
+            subject_alt_names: Vec::new(),
+            accounts: Vec::new(),
         });
     }
 
@@ -110,6 +121,8 @@ impl Registry {
             }
         }
         known.addresses.extend(service.addresses);
+        known.subject_alt_names.extend(service.subject_alt_names);
+        known.accounts.extend(service.accounts);
         match (&mut known.workloads, service.workloads) {
             (Some(known), Some(more)) => known.extend(more),
             (workloads @ None, more) => {

@@ -32,6 +32,10 @@ pub struct RegistryService {
     /// What is listed to live behind it; nothing where the host itself is where it lives.
     pub(super) workloads: Option<Vec<Workload>>,
     pub(super) finding: Finding,
+    /// Names one of which the certificate of its endpoints must carry: `subjectAltNames`.
+    pub(crate) subject_alt_names: Vec<String>,
+    /// Its endpoints' service accounts, as `namespace/sa/account`.
+    pub(crate) accounts: Vec<String>,
 }
 
 /// A port of a host.

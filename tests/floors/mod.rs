@@ -9,7 +9,8 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ("duration", &[]),
     ("api", &["diagnostic", "duration"]),
     ("limits", &[]),
-    ("connection", &["limits"]),
+    ("tls", &["api", "diagnostic"]),
+    ("connection", &["limits", "tls"]),
     ("context", &[]),
     ("endpoint", &["connection", "limits"]),
     ("host", &[]),
@@ -161,7 +162,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     // Third floor: the way out.
     (
         "transport",
-        &["body", "connection", "endpoint", "failure", "limits"],
+        &["body", "connection", "endpoint", "failure", "limits", "tls"],
     ),
     // Fourth floor: the only code that knows every room.
     (
@@ -200,6 +201,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "service_entry",
             "source",
             "timeout",
+            "tls",
             "transport",
             "validation",
         ],
@@ -226,6 +228,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "resolver",
             "rt",
             "source",
+            "tls",
             "transport",
         ],
     ),

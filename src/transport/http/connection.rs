@@ -6,19 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use http::Uri;
 use hyper::client::conn::{http1, http2};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, sleep_until};
-use tower_service::Service as _;
 
-use super::io::{FirstWord, Io, Stream};
+use super::dial::dial;
+use super::io::{FirstWord, Io};
 use super::pool::Pool;
+use super::secured::Secured;
 use crate::body::Body;
 use crate::connection::ConnectionSettings;
 use crate::endpoint::Address;
-use crate::failure::{ClassifyFailure as _, Failure, HttpError, of_connecting};
+use crate::failure::{Failure, HttpError};
 use crate::limits::Permit;
 
 /// The most bytes of response headers taken, as Envoy's default says.
@@ -29,6 +28,8 @@ const MAX_HEADERS: usize = 60 << 10;
 pub(super) struct Way {
     pub(super) address: Address,
     pub(super) settings: Option<Arc<ConnectionSettings>>,
+    /// How it is encrypted; nothing for not at all.
+    pub(super) secured: Option<Secured>,
 }
 
 impl Way {
@@ -202,7 +203,7 @@ async fn open(
 ) -> Result<Kept, HttpError> {
     let settings = way.settings();
     let about = About::new(pool, settings);
-    let stream = dial(way).await?;
+    let stream = dial(way, http2).await?;
     let living = Living {
         permit,
         about: about.clone(),
@@ -314,36 +315,3 @@ impl Drop for Living {
         }
     }
 }
-
-/// Opens a stream of bytes to an address.
-async fn dial(way: &Way) -> Result<Stream, HttpError> {
-    let settings = way.settings();
-    #[cfg(unix)]
-    if let Address::Unix(path) = &way.address {
-        let connected = tokio::net::UnixStream::connect(&**path).await;
-        let stream = connected.map_err(|error| HttpError::caused_by(error.classify(), error))?;
-        return Ok(Stream::Unix(stream));
-    }
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    if let Some(keepalive) = settings.tcp_keepalive {
-        connector.set_keepalive(Some(keepalive.time.unwrap_or(TCP_KEEPALIVE_TIME)));
-        connector.set_keepalive_interval(keepalive.interval);
-        connector.set_keepalive_retries(keepalive.probes);
-    }
-    let uri = Uri::builder()
-        .scheme("http")
-        .authority(way.address.to_string())
-        .path_and_query("/")
-        .build();
-    let uri = uri.map_err(|error| {
-        let why = "the address cannot be connected to".to_owned();
-        HttpError::caused_by(Failure::Connect(why), error)
-    })?;
-    let connected = connector.call(uri).await;
-    let stream = connected.map_err(|error| HttpError::caused_by(of_connecting(&error), error))?;
-    Ok(Stream::Tcp(stream.into_inner()))
-}
-
-/// What Linux waits before it probes an idle connection.
-const TCP_KEEPALIVE_TIME: std::time::Duration = std::time::Duration::from_secs(7200);

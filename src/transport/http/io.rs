@@ -19,6 +19,9 @@ pub(super) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    /// One of the others, encrypted.
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::client::TlsStream<Self>>),
 }
 
 /// What an endpoint has said first.
@@ -77,8 +80,50 @@ macro_rules! each {
             Stream::Tcp($it) => $do,
             #[cfg(unix)]
             Stream::Unix($it) => $do,
+            #[cfg(feature = "tls")]
+            Stream::Tls($it) => $do,
         }
     };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), it => Pin::new(it).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), it => Pin::new(it).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), it => Pin::new(it).poll_write_vectored(cx, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(self, it => it.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), it => Pin::new(it).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), it => Pin::new(it).poll_shutdown(cx))
+    }
 }
 
 impl AsyncRead for Io {
@@ -88,7 +133,7 @@ impl AsyncRead for Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(each!(&mut self.stream, it => Pin::new(it).poll_read(cx, buffer)))?;
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if self.first.is_missing() {
             let read = buffer.filled().get(before..);
             self.first.note(read.unwrap_or_default());
@@ -103,7 +148,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(&mut self.stream, it => Pin::new(it).poll_write(cx, bytes))
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -111,18 +156,18 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(&mut self.stream, it => Pin::new(it).poll_write_vectored(cx, pieces))
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        each!(&self.stream, it => it.is_write_vectored())
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(&mut self.stream, it => Pin::new(it).poll_flush(cx))
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(&mut self.stream, it => Pin::new(it).poll_shutdown(cx))
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

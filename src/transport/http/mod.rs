@@ -2,8 +2,12 @@
 
 mod body;
 mod connection;
+mod dial;
 mod io;
 mod pool;
+mod pools;
+mod proxy_protocol;
+mod secured;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +28,9 @@ use crate::body::Body;
 use crate::endpoint::{Address, Endpoint};
 use crate::failure::{Failure, HttpError};
 use connection::{Sender, Way};
-use pool::{Lease, Leased, Pool, Waiting};
+use pool::{Lease, Leased, Waiting};
+use pools::Pools;
+use secured::{name_for, tls_for};
 
 pub use body::HttpBody;
 
@@ -33,7 +39,8 @@ const MAX_PASSING: usize = 1024;
 
 /// Speaks HTTP/1.1 or HTTP/2 to endpoints, as their [protocol](Endpoint::protocol) says.
 ///
-/// HTTP/2 is spoken with prior knowledge, many requests on one connection. Connections belong to
+/// TLS is spoken where rules or the scheme of a client's request ask for it (feature `tls`): see
+/// [`tls`](crate::tls). HTTP/2 is spoken with prior knowledge, many requests on one connection. Connections belong to
 /// the endpoint: every transport uses the same, and they are closed when a change of configuration
 /// takes the endpoint away. Bodies and trailers stream both ways. It never tries a request again
 /// by itself; only a connection found closed before anything was written is replaced.
@@ -43,29 +50,6 @@ pub struct HttpTransport {
     passing: Arc<Mutex<HashMap<Address, Arc<Pools>>>>,
 }
 
-/// The connections to one endpoint.
-#[derive(Debug)]
-struct Pools {
-    http1: Arc<Pool>,
-    http2: Arc<Pool>,
-}
-
-impl Pools {
-    fn new() -> Self {
-        Self {
-            http1: Arc::new(Pool::new(false)),
-            http2: Arc::new(Pool::new(true)),
-        }
-    }
-
-    const fn get(&self, http2: bool) -> &Arc<Pool> {
-        match http2 {
-            false => &self.http1,
-            true => &self.http2,
-        }
-    }
-}
-
 impl HttpTransport {
     /// A transport without connections yet.
     #[must_use]
@@ -73,26 +57,45 @@ impl HttpTransport {
         Self::default()
     }
 
-    fn lease(&self, endpoint: &Endpoint, http2: bool) -> Result<Leased, HttpError> {
+    fn lease(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request<Body>,
+        http2: bool,
+    ) -> Result<Leased, HttpError> {
         let limits = endpoint.limits();
-        let way = || Way {
+        let way = |secured| Way {
             address: endpoint.address().clone(),
             settings: endpoint.settings().cloned(),
+            secured,
         };
-        if let Some(pools) = endpoint.keep(Pools::new) {
-            return pools.get(http2).lease(limits, way);
-        }
-        let pools = {
-            let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
-            if passing.len() >= MAX_PASSING && !passing.contains_key(endpoint.address()) {
-                // Some other goes; what is under way there ends in peace.
-                let first = passing.keys().next().cloned();
-                first.and_then(|first| passing.remove(&first));
+        let Some(tls) = tls_for(endpoint, request) else {
+            if let Some(pools) = endpoint.keep(Pools::new) {
+                return pools.get(http2).lease(limits, || way(None));
             }
-            let known = passing.entry(endpoint.address().clone());
-            known.or_insert_with(|| Arc::new(Pools::new())).clone()
+            return self
+                .passing(endpoint)
+                .get(http2)
+                .lease(limits, || way(None));
         };
-        pools.get(http2).lease(limits, way)
+        let name = name_for(tls, request);
+        let (secured, pool) = match endpoint.keep(Pools::new) {
+            Some(pools) => pools.secured(tls, name, true, http2),
+            None => self.passing(endpoint).secured(tls, name, false, http2),
+        };
+        pool.lease(limits, || way(Some(secured)))
+    }
+
+    /// The connections to a host that is no endpoint of a rule's.
+    fn passing(&self, endpoint: &Endpoint) -> Arc<Pools> {
+        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        if passing.len() >= MAX_PASSING && !passing.contains_key(endpoint.address()) {
+            // Some other goes; what is under way there ends in peace.
+            let first = passing.keys().next().cloned();
+            first.and_then(|first| passing.remove(&first));
+        }
+        let known = passing.entry(endpoint.address().clone());
+        known.or_insert_with(|| Arc::new(Pools::new())).clone()
     }
 }
 
@@ -102,7 +105,7 @@ impl Transport for HttpTransport {
     type Future = HttpFuture;
 
     fn is_secure(&self) -> bool {
-        false
+        cfg!(feature = "tls")
     }
 
     fn keeps_limits(&self) -> bool {
@@ -111,11 +114,12 @@ impl Transport for HttpTransport {
 
     fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> HttpFuture {
         let http2 = endpoint.protocol().is_http2(request.version());
+        let leased = self.lease(endpoint, &request, http2);
         match http2 {
             false => to_http1(&mut request),
             true => to_http2(&mut request),
         }
-        HttpFuture(match self.lease(endpoint, http2) {
+        HttpFuture(match leased {
             Ok(leased) => State::begin(leased, request),
             Err(error) => State::Failed(Some(error)),
         })

@@ -1,0 +1,152 @@
+//! From `ClientTLSSettings` as written to settings, and what is wrong with them.
+
+use std::sync::Arc;
+
+use super::settings::{ClientCertificate, Names, Roots, TlsSettings, WorkloadCertificates};
+use crate::api::{ClientTlsMode, ClientTlsSettings};
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
+
+/// Whom the settings are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination<'d> {
+    pub(crate) host: &'d str,
+    pub(crate) port: u16,
+    pub(crate) subset: &'d str,
+    /// `ServiceEntry.subjectAltNames`.
+    pub(crate) names: &'d [String],
+    /// Its endpoints' service accounts, as `namespace/sa/account`, where they are known.
+    pub(crate) accounts: &'d [String],
+}
+
+const NO_SECRETS: &str = "credentialName names a Kubernetes secret, which is not looked up here";
+
+/// Compiles what holds for a destination; nothing where nothing is to be encrypted.
+pub(crate) fn compile(
+    written: &ClientTlsSettings,
+    whom: Destination<'_>,
+    workload: &WorkloadCertificates,
+) -> Option<TlsSettings> {
+    let mut names = written.subject_alt_names.clone();
+    if names.is_empty() {
+        names.extend_from_slice(whom.names);
+    }
+    let sni = Some(written.sni.as_str()).filter(|it| !it.is_empty());
+    if written.mode == ClientTlsMode::IstioMutual {
+        if written.subject_alt_names.is_empty() {
+            let domain = &workload.trust_domain;
+            let accounts = whom.accounts.iter();
+            names.extend(accounts.map(|it| format!("spiffe://{domain}/ns/{it}")));
+        }
+        let sni: Arc<str> = match sni {
+            Some(sni) => sni.into(),
+            None => {
+                let Destination {
+                    host, port, subset, ..
+                } = whom;
+                format!("outbound_.{port}_.{subset}_.{host}").into()
+            }
+        };
+        return Some(TlsSettings {
+            certificate: Some(workload.certificate.clone()),
+            roots: Roots::File(workload.roots.clone()),
+            names: match names.is_empty() {
+                true => Names::Any,
+                false => Names::AnyOf(names),
+            },
+            sni: Some(sni),
+            istio: true,
+            ..TlsSettings::default()
+        });
+    }
+    let certificate = ClientCertificate {
+        chain: written.client_certificate.as_str().into(),
+        key: written.private_key.as_str().into(),
+    };
+    let file = |path: &str| (!path.is_empty()).then(|| path.into());
+    Some(TlsSettings {
+        certificate: match written.mode {
+            ClientTlsMode::Disable => return None,
+            ClientTlsMode::Mutual => Some(certificate),
+            _ => None,
+        },
+        roots: match (written.insecure_skip_verify, file(&written.ca_certificates)) {
+            (Some(true), _) => Roots::Unchecked,
+            (_, Some(file)) => Roots::File(file),
+            (_, None) => Roots::System,
+        },
+        revoked: file(&written.ca_crl),
+        names: match names.is_empty() {
+            true => Names::Asked,
+            false => Names::AnyOf(names),
+        },
+        sni: sni.map(Into::into),
+        istio: false,
+        unusable: (!written.credential_name.is_empty()).then_some(NO_SECRETS),
+    })
+}
+
+/// Says what is wrong with the files that settings name, and what cannot be done here.
+pub(crate) fn check(
+    written: &ClientTlsSettings,
+    workload: &WorkloadCertificates,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    let secret = !written.credential_name.is_empty();
+    match written.mode {
+        ClientTlsMode::Disable => return,
+        ClientTlsMode::Simple | ClientTlsMode::Mutual if secret => {
+            let at = at.field("credentialName");
+            found.push(Diagnostic::new(Code::NotBuilt, at, NO_SECRETS));
+            return;
+        }
+        _ => {}
+    }
+    #[cfg(feature = "tls")]
+    check_files(written, workload, at, found);
+    #[cfg(not(feature = "tls"))]
+    {
+        let _ = workload;
+        let message = "TLS to endpoints needs the feature `tls` of this library";
+        let hint = "build with the feature tls-ring or tls-aws-lc-rs, which bring it along";
+        found.push(Diagnostic::new(Code::NotBuilt, at.field("mode"), message).hint(hint));
+    }
+}
+
+#[cfg(feature = "tls")]
+fn check_files(
+    written: &ClientTlsSettings,
+    workload: &WorkloadCertificates,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    let nobody = Destination {
+        host: "",
+        port: 0,
+        subset: "",
+        names: &[],
+        accounts: &[],
+    };
+    let Some(settings) = compile(written, nobody, workload) else {
+        return;
+    };
+    if !written.sni.is_empty() && !super::files::is_name(&written.sni) {
+        let message = format!("{:?} is not a name a server can be asked for", written.sni);
+        let at = at.field("sni");
+        found.push(Diagnostic::new(Code::InvalidValue, at, message));
+    }
+    for problem in super::files::problems(&settings) {
+        // Under ISTIO_MUTUAL no field names the files.
+        let field = if settings.istio {
+            "mode"
+        } else {
+            problem.field()
+        };
+        let message = problem.to_string();
+        let mut diagnostic = Diagnostic::new(problem.code(), at.field(field), message);
+        if problem.code() == Code::MissingFile {
+            diagnostic = diagnostic.hint("no connection is made until the file is there");
+        }
+        found.push(diagnostic);
+    }
+}
