@@ -8,6 +8,7 @@
 //! - [Deliberate differences](#deliberate-differences)
 //! - [What it costs](#what-it-costs)
 //! - [Testing your own routes](#testing-your-own-routes)
+//! - [Every field, and what comes of it](fields)
 //!
 //! # Quick start
 //!
@@ -170,7 +171,8 @@
 //!   [`registry_only`](crate::mesh::MeshBuilder::registry_only) refuses it, as `REGISTRY_ONLY` does.
 //! - A client adds no headers of a proxy's own (`x-request-id`, `x-envoy-attempt-count`);
 //!   [`forward`](crate::mesh::Mesh::forward) does.
-//! - What is not built yet is an error when rules are read, never overlooked. The README lists it.
+//! - What is not built yet is an error when rules are read, never overlooked. The README lists it, and
+//!   [a table](fields) says of every field there is what comes of it.
 //!
 //! # What it costs
 //!
@@ -218,3 +220,6 @@
 //! Seed the dice ([`MeshBuilder::rng`](crate::mesh::MeshBuilder::rng)) and pause tokio's clock, and
 //! weighted splits, faults and timeouts repeat exactly. Layers of your own are held to tower's
 //! contract by [`testing`](crate::testing).
+
+#[doc = include_str!("guide/fields.md")]
+pub mod fields {}

@@ -41,6 +41,13 @@ macro_rules! message {
             }
         }
 
+        #[cfg(all(test, feature = "yaml"))]
+        impl $crate::api::schema::Schema for $name {
+            fn describe(here: &str, places: &mut $crate::api::schema::Places) {
+                $( places.add::<$type>(here, stringify!($field)); )*
+            }
+        }
+
         impl $name {
             /// The names of all fields, in Rust's spelling.
             pub const FIELDS: &'static [&'static str] = &[$( stringify!($field) ),*];
@@ -107,6 +114,11 @@ macro_rules! enumeration {
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $text ),* }
             }
+        }
+
+        #[cfg(all(test, feature = "yaml"))]
+        impl $crate::api::schema::Schema for $name {
+            fn describe(_: &str, _: &mut $crate::api::schema::Places) {}
         }
 
         impl $crate::api::decode::Decode for $name {

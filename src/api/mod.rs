@@ -70,6 +70,8 @@ pub(crate) mod node;
 #[cfg(feature = "yaml")]
 pub(crate) mod own_kind;
 mod scalar;
+#[cfg(all(test, feature = "yaml"))]
+pub(crate) mod schema;
 mod service;
 mod service_entry;
 mod string_match;

@@ -1,7 +1,7 @@
 //! Kubernetes' `Service`: a host name and its ports.
 //!
-//! Only what routing needs is read; selectors, cluster addresses and the rest
-//! are the cluster's affair and are passed over without a word.
+//! Only what routing needs is read; selectors and the rest are the cluster's affair
+//! and are passed over without a word.
 
 use super::decode::{Decode, Decoder};
 use super::node::Node;
@@ -27,7 +27,7 @@ pub struct ServicePort {
     pub name: String,
     /// Its number.
     pub port: u32,
-    /// `TCP`, `UDP` or `SCTP`; TCP when empty.
+    /// `TCP`, `UDP` or `SCTP`; TCP when empty. HTTP rules apply to TCP alone.
     pub protocol: String,
     /// The protocol above TCP, where the Service says so.
     pub app_protocol: String,

@@ -22,7 +22,7 @@ pub enum StringMatch {
 }
 
 impl StringMatch {
-    const FIELDS: &'static [&'static str] = &["exact", "prefix", "regex"];
+    pub(super) const FIELDS: &'static [&'static str] = &["exact", "prefix", "regex"];
 
     /// The whole text.
     #[must_use]

@@ -28,6 +28,8 @@ mod delegates;
 mod destination_rules;
 mod dispatch;
 mod explain;
+#[cfg(all(test, feature = "yaml"))]
+mod fields;
 mod gateway_hosts;
 mod live;
 mod look_up;

@@ -27,7 +27,7 @@ impl<'r> Written<'r> {
         settings.find(|it| {
             it.port
                 .as_ref()
-                .is_some_and(|it| it.number == number.into())
+                .is_some_and(|it| it.number == u32::from(number))
         })
     }
 

@@ -82,9 +82,10 @@ impl Registry {
                 "" => port.name.split('-').next().unwrap_or_default(),
                 protocol => protocol,
             };
-            let protocol = match port.name.as_str() {
-                "grpc-web" => Protocol::Http,
-                name if name.starts_with("grpc-web-") => Protocol::Http,
+            let protocol = match (port.protocol.as_str(), port.name.as_str()) {
+                ("UDP" | "SCTP", _) => Protocol::Other,
+                (_, "grpc-web") => Protocol::Http,
+                (_, name) if name.starts_with("grpc-web-") => Protocol::Http,
                 _ => Protocol::named(named),
             };
             ports.push(Port {
@@ -94,13 +95,21 @@ impl Registry {
                 target: number,
             });
         }
+        // A name for another host: its endpoints are what DNS knows of that one.
+        let external = (!written.external_name.is_empty()).then(|| {
+            let address = written.external_name.trim_end_matches('.').to_owned();
+            vec![Workload::at(address)]
+        });
         self.add(RegistryService {
             host: format!("{name}.{namespace}.svc.{cluster_domain}"),
             namespace: namespace.to_owned(),
             ports,
             addresses: written.cluster_ips.clone(),
-            workloads: None,
-            finding: Finding::Listed,
+            finding: match external {
+                Some(_) => Finding::AllAddresses,
+                None => Finding::Listed,
+            },
+            workloads: external,
             subject_alt_names: Vec::new(),
             accounts: Vec::new(),
         });

@@ -10,7 +10,8 @@
 //!
 //! A Kubernetes Service brings a host name and its ports; where no ServiceEntry
 //! of the same host says how endpoints are found, the name is looked up as under
-//! `NONE`. An endpoint listens on its own port of the service port's name, else on
+//! `NONE`, and under an `externalName` that one is looked up as under `DNS`. An endpoint
+//! listens on its own port of the service port's name, else on
 //! the service port's `targetPort`, else on its number.
 //!
 //! # Names

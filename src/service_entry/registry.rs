@@ -109,6 +109,18 @@ pub(super) struct Workload {
 }
 
 impl Workload {
+    /// One of which nothing is known but where it is.
+    pub(super) fn at(address: String) -> Self {
+        Self {
+            address,
+            ports: IndexMap::new(),
+            labels: Arc::default(),
+            weight: 1,
+            locality: None,
+            network: String::new(),
+        }
+    }
+
     /// Its endpoint for a port of the service.
     fn endpoint(&self, port: &Port) -> Endpoint {
         let number = self.ports.get(&port.name).copied();

@@ -134,6 +134,23 @@ async fn names_listed_stand_for_the_host_and_keep_ports_and_labels() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kubernetes_service_can_be_a_name_for_another_host() {
+    let script = Script::default();
+    script.say("far.net", &[1, 2]);
+    let yaml = "apiVersion: v1\nkind: Service\nmetadata: {name: far}\nspec:\n  \
+                type: ExternalName\n  externalName: far.net\n  ports: [{port: 80, name: http}]\n";
+    let mesh = build(builder(&script), yaml);
+    mesh.ready().await;
+    let mut seen = BTreeSet::new();
+    for _ in 0..40 {
+        seen.insert(get(&mesh, "http://far/", &[]).await);
+    }
+    // Its own name goes on to be the host that is asked for.
+    let want = ["10.0.0.1:80 GET / far", "10.0.0.2:80 GET / far"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), want);
+}
+
+#[tokio::test(start_paused = true)]
 async fn until_the_first_answer_connections_look_the_name_up() {
     let script = Script::default();
     script.say("a.com", &[1]);
