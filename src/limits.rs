@@ -144,15 +144,18 @@ impl Limits {
     /// A request is to be tried again; nothing where too many are.
     #[must_use]
     pub fn retry(&self) -> Option<Permit> {
-        let most = match self.most.retry_budget {
-            Some(budget) => {
-                let under_way = u64::from(self.requests()) + u64::from(self.waiting());
-                let share = budget.percent / 100.0 * under_way as f64;
-                (share as u32).max(budget.min_retry_concurrency)
-            }
-            None => self.most.retries.unwrap_or(u32::MAX),
+        self.take(Kind::Retry, self.most_retries().unwrap_or(u32::MAX))
+    }
+
+    /// How many retries may be under way just now: with a budget it hangs on the requests.
+    #[must_use]
+    pub fn most_retries(&self) -> Option<u32> {
+        let Some(budget) = self.most.retry_budget else {
+            return self.most.retries;
         };
-        self.take(Kind::Retry, most)
+        let under_way = u64::from(self.requests()) + u64::from(self.waiting());
+        let share = budget.percent / 100.0 * under_way as f64;
+        Some((share as u32).max(budget.min_retry_concurrency))
     }
 
     /// Requests under way.

@@ -14,8 +14,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tower_mesh::endpoint::{Endpoint, Locality};
-use tower_mesh::mesh::{ClusterStatus, Mesh};
+use tower_mesh::endpoint::Locality;
+use tower_mesh::load_balancer::{BalancerStatus, PriorityStatus, TableStatus};
+use tower_mesh::mesh::{BreakerStatus, ClusterStatus, EndpointStatus, LimitsStatus, Mesh};
 
 /// Serves `GET /clusters` until the program ends; anybody who can connect may read it.
 pub(crate) async fn serve(address: SocketAddr, mesh: Mesh) -> std::io::Result<SocketAddr> {
@@ -79,16 +80,54 @@ fn cluster(it: &ClusterStatus) -> Value {
         "subset": it.subset,
         "exists": it.exists,
         "active": it.active(),
+        "load_balancer": balancer(&it.balancer),
+        "limits": it.limits.as_ref().map(limits),
         "endpoints": it.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
     })
 }
 
-fn endpoint(it: &Endpoint) -> Value {
+fn balancer(it: &BalancerStatus) -> Value {
+    let priority = |it: &PriorityStatus| {
+        let table =
+            |it: &TableStatus| json!({"size": it.size, "fewest": it.fewest, "most": it.most});
+        json!({
+            "percent": it.percent,
+            "panics": it.panics,
+            "endpoints": it.endpoints,
+            "tables": it.tables.iter().map(table).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "algorithm": it.algorithm.name(),
+        "warms_up": it.warms_up,
+        "priorities": it.priorities.iter().map(priority).collect::<Vec<_>>(),
+    })
+}
+
+fn limits(it: &LimitsStatus) -> Value {
+    let breaker =
+        |it: &BreakerStatus| json!({"now": it.now, "most": it.most, "is_open": it.is_open});
+    json!({
+        "connections": breaker(&it.connections),
+        "pending": breaker(&it.pending),
+        "requests": breaker(&it.requests),
+        "retries": breaker(&it.retries),
+    })
+}
+
+fn endpoint(status: &EndpointStatus) -> Value {
+    let it = &status.endpoint;
     let labels = it.labels().iter();
     let labels = labels.map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+    let out = status.ejected_for;
     json!({
         "address": it.address().to_string(),
-        "active": it.active(),
+        "health": if out.is_none() { "healthy" } else { "ejected" },
+        "ejected_for_seconds": out.map(|it| it.as_secs_f64()),
+        "ejections": status.ejections,
+        "active": status.active,
+        "pending": status.pending,
+        "connections": status.connections,
         "weight": it.weight(),
         "locality": it.locality().map(Locality::to_string),
         "network": it.network(),

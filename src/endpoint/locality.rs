@@ -16,6 +16,13 @@ pub struct Locality {
     pub subzone: String,
 }
 
+/// Where an endpoint is, in both ways; many endpoints share one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) locality: Locality,
+    pub(crate) network: String,
+}
+
 impl Locality {
     /// Reads `region/zone/subzone`; what is missing at the end is empty.
     ///

@@ -1,9 +1,7 @@
 //! An endpoint: an address that requests can be sent to, and what is known of it.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 
 use indexmap::IndexMap;
 use tokio::time::Instant;
@@ -11,48 +9,18 @@ use tokio::time::Instant;
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
 use crate::limits::{Limits, Permit};
 
+mod address;
 mod ejections;
+#[cfg(feature = "client")]
+mod kept;
 mod locality;
 
-pub(crate) use ejections::Ejections;
+pub use address::Address;
+pub(crate) use ejections::{Ejections, Seldom};
+#[cfg(feature = "client")]
+pub(crate) use kept::Kept;
 pub use locality::Locality;
-
-/// Where an endpoint listens.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Address {
-    /// An IP address and a port.
-    Socket(SocketAddr),
-    /// A name that is resolved when a connection is made, and a port.
-    Name(Arc<str>, u16),
-    /// A socket in the file system.
-    Unix(Arc<std::path::Path>),
-}
-
-impl Address {
-    /// The address `host` stands for: itself if it is one, a socket where it is `unix://` and a
-    /// path, a name otherwise.
-    #[must_use]
-    pub fn new(host: &str, port: u16) -> Self {
-        if let Some(path) = host.strip_prefix("unix://") {
-            return Self::Unix(std::path::Path::new(path).into());
-        }
-        match host.parse::<IpAddr>() {
-            Ok(address) => Self::Socket(SocketAddr::new(address, port)),
-            Err(_) => Self::Name(host.into(), port),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(address) => address.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
-            Self::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
+pub(crate) use locality::Place;
 
 /// One endpoint of a destination: immutable, but for the counters beside it.
 #[derive(Clone, Debug)]
@@ -67,12 +35,6 @@ pub struct Endpoint {
     /// Whether it stands for one place only, which things may be kept for.
     passing: bool,
     settings: Option<Arc<ConnectionSettings>>,
-}
-
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Place {
-    locality: Locality,
-    network: String,
 }
 
 impl Endpoint {
@@ -118,6 +80,12 @@ impl Endpoint {
         self
     }
 
+    /// The same endpoint, in a place that others may be in too.
+    pub(crate) fn in_place(mut self, place: Option<Arc<Place>>) -> Self {
+        self.place = place;
+        self
+    }
+
     /// The same, spoken to in this protocol; in that of each request unless told.
     #[must_use]
     pub const fn with_protocol(mut self, protocol: UpstreamProtocol) -> Self {
@@ -156,13 +124,32 @@ impl Endpoint {
     #[cfg(feature = "client")]
     pub(crate) fn keep<T>(&self, make: impl FnOnce() -> T) -> Option<&T>
     where
-        T: std::any::Any + Send + Sync,
+        T: Kept,
     {
         if self.passing {
             return None;
         }
         let kept = self.load.kept.get_or_init(|| Box::new(make()));
+        let kept: &dyn std::any::Any = &**kept;
         kept.downcast_ref()
+    }
+
+    /// How many connections to it the built-in transport has.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        #[cfg(feature = "client")]
+        return self.load.kept.get().map_or(0, |it| it.connections());
+        #[cfg(not(feature = "client"))]
+        0
+    }
+
+    /// How many requests wait for one of its connections in the built-in transport.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        #[cfg(feature = "client")]
+        return self.load.kept.get().map_or(0, |it| it.waiting());
+        #[cfg(not(feature = "client"))]
+        0
     }
 
     /// The same endpoint, counting on where `known` counts.
@@ -274,14 +261,29 @@ impl Endpoint {
         &self.load.failures
     }
 
+    /// What is asked of few endpoints.
+    pub(crate) fn seldom(&self) -> &Seldom {
+        self.load.seldom.get_or_init(Box::default)
+    }
+
     pub(crate) fn ejections(&self) -> MutexGuard<'_, Ejections> {
-        let ejections = &self.load.ejections;
+        let ejections = &self.seldom().ejections;
         ejections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often outlier detection has left it out, and when it is let back if it is out.
+    #[must_use]
+    pub fn ejected(&self) -> (u64, Option<Instant>) {
+        if self.load.seldom.get().is_none() {
+            return (0, None);
+        }
+        let ejections = self.ejections();
+        (ejections.in_all, ejections.back)
     }
 
     /// When a balancer that warms endpoints up first had it.
     pub(crate) fn known_since(&self, now: Instant) -> Instant {
-        *self.load.known_since.get_or_init(|| now)
+        *self.seldom().known_since.get_or_init(|| now)
     }
 
     /// Counts one request until the guard is dropped.
@@ -299,20 +301,18 @@ impl Endpoint {
     }
 }
 
-/// The counters of one endpoint, which outlive a change of configuration; on cache lines of their
-/// own, for every thread writes to them.
+/// The counters of one endpoint, which outlive a change of configuration; on a cache line of their
+/// own, for every thread writes to them. What few endpoints need is in boxes.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Load {
     active: AtomicU32,
+    failures: [AtomicU32; 3],
+    ejected: AtomicBool,
     /// What a transport keeps for the endpoint.
     #[cfg(feature = "client")]
-    kept: OnceLock<Box<dyn std::any::Any + Send + Sync>>,
-    ejected: AtomicBool,
-    failures: [AtomicU32; 3],
-    ejections: Mutex<Ejections>,
-    /// Set only where endpoints warm up.
-    known_since: OnceLock<Instant>,
+    kept: OnceLock<Box<dyn Kept>>,
+    seldom: OnceLock<Box<Seldom>>,
 }
 
 /// One request under way; dropping it is the end of the request.
@@ -357,11 +357,10 @@ mod tests {
         assert_eq!(replacement.active(), 0);
     }
 
+    /// Ten thousand endpoints take three megabytes and not five.
     #[test]
-    fn addresses_print_as_they_are_connected_to() {
-        let print = |host| Address::new(host, 80).to_string();
-        assert_eq!(print("127.0.0.1"), "127.0.0.1:80");
-        assert_eq!(print("::1"), "[::1]:80");
-        assert_eq!(print("example.com"), "example.com:80");
+    fn an_endpoint_and_its_counters_are_small() {
+        assert!(size_of::<Endpoint>() <= 72, "{}", size_of::<Endpoint>());
+        assert_eq!(size_of::<super::Load>(), 64);
     }
 }

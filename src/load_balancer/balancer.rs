@@ -10,6 +10,7 @@ use super::locality::Group;
 use super::policy::{Algorithm, LoadBalancerPolicy};
 use super::schedule::{self, Turns};
 use super::spread::Spread;
+use super::status::TableStatus;
 use super::warmup::Warming;
 use super::{Maglev, RingHash, least_request};
 use crate::endpoint::Endpoint;
@@ -36,13 +37,13 @@ use crate::rt::Rng;
 #[derive(Debug)]
 pub struct LoadBalancer {
     policy: LoadBalancerPolicy,
-    endpoints: Vec<Endpoint>,
+    endpoints: Arc<[Endpoint]>,
     choice: Choice,
     dice: Rng,
     /// Whether there is something in `spread` or `warming`, for picks that need not look.
     special: AtomicBool,
     /// The endpoints in use where some are out or come before others.
-    spread: ArcSwapOption<Spread>,
+    pub(super) spread: ArcSwapOption<Spread>,
     /// While there are new endpoints.
     warming: Option<Box<Warming>>,
     refreshing: Mutex<()>,
@@ -123,16 +124,20 @@ impl LoadBalancer {
     /// A balancer over these endpoints. Dice are rolled where there are turns to take, so that many
     /// clients do not all begin with the first endpoint.
     #[must_use]
-    pub fn new(policy: LoadBalancerPolicy, endpoints: Vec<Endpoint>, dice: &Rng) -> Self {
-        Self::starting(policy, endpoints, dice.clone(), None)
+    pub fn new(
+        policy: LoadBalancerPolicy,
+        endpoints: impl Into<Arc<[Endpoint]>>,
+        dice: &Rng,
+    ) -> Self {
+        Self::starting(policy, endpoints.into(), dice.clone(), None)
     }
 
     /// The same over other endpoints; a rotation goes on where it is.
     #[must_use]
-    pub fn with_endpoints(&self, endpoints: Vec<Endpoint>) -> Self {
+    pub fn with_endpoints(&self, endpoints: impl Into<Arc<[Endpoint]>>) -> Self {
         Self::starting(
             self.policy.clone(),
-            endpoints,
+            endpoints.into(),
             self.dice.clone(),
             self.turn(),
         )
@@ -147,7 +152,7 @@ impl LoadBalancer {
 
     pub(super) fn starting(
         policy: LoadBalancerPolicy,
-        endpoints: Vec<Endpoint>,
+        endpoints: Arc<[Endpoint]>,
         dice: Rng,
         turn: Option<usize>,
     ) -> Self {
@@ -161,7 +166,7 @@ impl LoadBalancer {
     /// A balancer that knows no places; `shares` stand for weights on rings and in tables.
     fn side_by_side(
         policy: LoadBalancerPolicy,
-        endpoints: Vec<Endpoint>,
+        endpoints: Arc<[Endpoint]>,
         dice: Rng,
         turn: Option<usize>,
         shares: Option<&[f64]>,
@@ -207,6 +212,8 @@ impl LoadBalancer {
         self.choose(pick)
     }
 
+    /// Apart, so that what it needs is not set up for every pick.
+    #[inline(never)]
     fn pick_specially(&self, pick: Pick) -> Option<usize> {
         if let Some(spread) = &*self.spread.load() {
             return spread.pick(pick);
@@ -253,7 +260,7 @@ impl LoadBalancer {
         let turn = self.turn().filter(|_| is_first);
         let mut policy = self.policy.clone();
         policy.locality = None;
-        let balance = |endpoints: Vec<Endpoint>, shares: Option<&[f64]>| {
+        let balance = |endpoints: Arc<[Endpoint]>, shares: Option<&[f64]>| {
             let (dice, turn) = (self.dice.clone(), turn);
             Self::side_by_side(policy.clone(), endpoints, dice, turn, shares)
         };
@@ -265,7 +272,7 @@ impl LoadBalancer {
     }
 
     fn choose(&self, pick: Pick) -> Option<usize> {
-        let endpoints = self.endpoints.as_slice();
+        let endpoints = &*self.endpoints;
         match &self.choice {
             Choice::LeastRequest => least_request(endpoints, pick.roll),
             Choice::Rotation(turn) if !endpoints.is_empty() => Some(turn.next(endpoints.len())),
@@ -289,12 +296,27 @@ impl LoadBalancer {
         }
     }
 
+    pub(super) fn warms_up(&self) -> bool {
+        let warming = self.warming.as_ref();
+        warming.is_some_and(|it| Instant::now() < it.until)
+    }
+
+    /// The ring or table it goes by.
+    pub(super) fn table(&self) -> Option<TableStatus> {
+        match &self.choice {
+            Choice::RingHash(ring) => Some(TableStatus::of(ring.places())),
+            Choice::Maglev(table) => Some(TableStatus::of(table.places())),
+            _ => None,
+        }
+    }
+
     fn weight(&self, place: u32) -> f64 {
         let endpoint = self.endpoints.get(place as usize);
         endpoint.map_or(1.0, |it| f64::from(it.weight()))
     }
 }
 
+#[inline(never)]
 fn next(turns: &Mutex<Turns>, weight: impl FnOnce(u32) -> f64) -> Option<usize> {
     // A turn is taken whole or not at all, so there is nothing a panic could leave broken.
     let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);

@@ -75,6 +75,11 @@ impl Maglev {
         let slot = hash.checked_rem(self.table.len() as u64)?;
         self.table.get(slot as usize).map(|place| *place as usize)
     }
+
+    /// The endpoint of each slot.
+    pub(super) fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        self.table.iter().copied()
+    }
 }
 
 /// Every endpoint in turn takes its next free slot, one of a lesser weight not in every round.

@@ -53,6 +53,7 @@ mod priorities;
 mod ring_hash;
 mod schedule;
 mod spread;
+mod status;
 #[cfg(test)]
 mod tests;
 mod warmup;
@@ -66,4 +67,5 @@ pub use locality::{Failover, LocalityPolicy};
 pub use maglev::Maglev;
 pub use policy::{Algorithm, LoadBalancerPolicy};
 pub use ring_hash::{RingHash, hash};
+pub use status::{BalancerStatus, PriorityStatus, TableStatus};
 pub use warmup::Warmup;

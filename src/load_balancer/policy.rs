@@ -30,6 +30,19 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// Its name to Istio; `RING_HASH` and `MAGLEV`, as Envoy calls them, for `consistentHash`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LeastRequest => "LEAST_REQUEST",
+            Self::RoundRobin => "ROUND_ROBIN",
+            Self::Random => "RANDOM",
+            Self::Passthrough => "PASSTHROUGH",
+            Self::RingHash { .. } => "RING_HASH",
+            Self::Maglev { .. } => "MAGLEV",
+        }
+    }
+
     /// Whether it goes by a key of the request.
     #[must_use]
     pub const fn is_by_hash(self) -> bool {

@@ -66,6 +66,11 @@ impl RingHash {
         Some(*endpoint as usize)
     }
 
+    /// The endpoint of each hash.
+    pub(super) fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ring.iter().map(|(_, place)| *place)
+    }
+
     /// How many hashes the ring has.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -1,11 +1,12 @@
 //! Endpoints in priorities and localities, and a balancer for each part of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::balancer::{LoadBalancer, Pick};
 use super::locality::Group;
 use super::priorities::{Count, OVERPROVISIONING, loads};
 use super::schedule::Turns;
+use super::status::PriorityStatus;
 use crate::endpoint::Endpoint;
 
 /// The endpoints in use where these are not simply all, side by side.
@@ -20,6 +21,8 @@ pub(super) struct Spread {
 struct Level {
     /// The percentage up to which the traffic is its own.
     upto: u64,
+    /// Whether all its endpoints are used, for too few are left in.
+    panics: bool,
     parts: Vec<Part>,
     /// Whose turn it is, and by which weights, where there are several parts.
     turns: Mutex<Turns>,
@@ -41,7 +44,7 @@ impl Spread {
         groups: Vec<Group>,
         threshold: u32,
         by_hash: bool,
-        balance: impl Fn(Vec<Endpoint>, Option<&[f64]>) -> LoadBalancer,
+        balance: impl Fn(Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
     ) -> Option<Self> {
         if endpoints.is_empty() {
             return None;
@@ -70,7 +73,7 @@ impl Spread {
                 return None;
             }
         }
-        let some = |places: &[u32]| -> Vec<Endpoint> {
+        let some = |places: &[u32]| -> Arc<[Endpoint]> {
             let there = places.iter().filter_map(|it| endpoints.get(*it as usize));
             there.cloned().collect()
         };
@@ -95,12 +98,29 @@ impl Spread {
             };
             levels.push(Level {
                 upto,
+                panics: load.panics,
                 parts,
                 turns: Mutex::new(Turns::new(weights.iter().copied())),
                 weights,
             });
         }
         Some(Self { levels, by_hash })
+    }
+
+    pub(super) fn status(&self) -> Vec<PriorityStatus> {
+        let mut before = 0;
+        let status = |level: &Level| {
+            let percent = level.upto - before;
+            before = level.upto;
+            let parts = level.parts.iter();
+            PriorityStatus {
+                percent,
+                panics: level.panics,
+                endpoints: parts.clone().flat_map(|it| it.places.clone()).collect(),
+                tables: parts.filter_map(|it| it.balancer.table()).collect(),
+            }
+        };
+        self.levels.iter().map(status).collect()
     }
 
     pub(super) fn pick(&self, pick: Pick) -> Option<usize> {
@@ -145,7 +165,7 @@ fn merged(
     endpoints: &[Endpoint],
     groups: &[Group],
     is_left: impl Fn(&u32) -> bool + Copy,
-    balance: impl Fn(Vec<Endpoint>, Option<&[f64]>) -> LoadBalancer,
+    balance: impl Fn(Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
 ) -> (f64, Part) {
     let total: f64 = groups.iter().map(|it| f64::from(it.weight)).sum();
     let (mut places, mut shares, mut there) = (Vec::new(), Vec::new(), Vec::new());
@@ -161,6 +181,6 @@ fn merged(
         there.extend(left.iter().filter_map(of).cloned());
         places.extend(left);
     }
-    let balancer = balance(there, Some(&shares));
+    let balancer = balance(there.into(), Some(&shares));
     (1.0, Part { places, balancer })
 }

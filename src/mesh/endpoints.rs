@@ -56,7 +56,7 @@ impl Mesh {
     /// let host = "reviews.default.svc.cluster.local";
     /// let endpoint = Endpoint::new(Address::new("10.0.0.1", 8080), Default::default());
     /// mesh.set_endpoints(host, 9080, vec![endpoint]);
-    /// assert_eq!(mesh.clusters()[0].endpoints[0].address().to_string(), "10.0.0.1:8080");
+    /// assert_eq!(mesh.clusters()[0].endpoints[0].endpoint.address().to_string(), "10.0.0.1:8080");
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "yaml"))]

@@ -188,6 +188,7 @@ impl OutlierDetection {
         let back = now + self.policy.ejection_time(record.times);
         let back = self.sweep_from(back);
         record.back = Some(back);
+        record.in_all += 1;
         endpoint.set_ejected(true);
         self.next
             .fetch_min(self.since_began(back), Ordering::Relaxed);

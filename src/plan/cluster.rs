@@ -84,10 +84,10 @@ impl Declared {
 
     /// The endpoints as they are known, and whether the destination exists; endpoints that one
     /// before it had go on counting.
-    fn endpoints(&self, live: &Live, before: Option<&Cluster>) -> (Vec<Endpoint>, bool) {
+    fn endpoints(&self, live: &Live, before: Option<&Cluster>) -> (Arc<[Endpoint]>, bool) {
         let given = live.given(&self.host, self.port);
-        let (mut endpoints, exists) = match (&self.members, given) {
-            (None, _) => (Vec::new(), false),
+        let (endpoints, exists) = match (&self.members, given) {
+            (None, _) => (Arc::default(), false),
             (Some(members), None) => (members.endpoints(&live.answers), members.exist()),
             (Some(_), Some(given)) => {
                 let meant = given.iter().filter(|it| it.carries(&self.labels));
@@ -96,13 +96,14 @@ impl Declared {
             }
         };
         let known = before.map(Cluster::endpoints).unwrap_or_default();
-        match (endpoints.as_mut_slice(), known) {
+        let endpoints = match (&*endpoints, known) {
+            (_, []) => endpoints,
             // Whatever its address, it is the one endpoint of its name.
             ([now], [then]) if given.is_none() && self.is_one_endpoint() => {
-                *now = now.clone().counting_with(then);
+                [now.clone().counting_with(then)].into()
             }
-            (endpoints, known) => count_on(endpoints, known),
-        }
+            (fresh, known) => count_on(fresh, known),
+        };
         (endpoints, exists)
     }
 }
@@ -111,7 +112,7 @@ impl Cluster {
     /// A destination as it is known: the one of the plan before where nothing is different, else
     /// another that goes on where that one is.
     pub(super) fn make(
-        declared: Declared,
+        mut declared: Declared,
         live: &Live,
         before: Option<&Arc<Self>>,
         dice: &Rng,
@@ -122,10 +123,15 @@ impl Cluster {
                 return before.clone();
             }
             Some(before) if before.declared.balancer == declared.balancer => {
-                before.balancer.with_endpoints(endpoints)
+                before.balancer.with_endpoints(endpoints.clone())
             }
-            _ => LoadBalancer::new(declared.balancer.clone(), endpoints, dice),
+            _ => LoadBalancer::new(declared.balancer.clone(), endpoints.clone(), dice),
         };
+        if let Some(members) = &mut declared.members
+            && live.given(&declared.host, declared.port).is_none()
+        {
+            members.share(&endpoints);
+        }
         let before = before.map(|it| &**it);
         Arc::new(Self::of(Arc::new(declared), exists, balancer, before))
     }
@@ -174,13 +180,22 @@ impl Cluster {
 
     /// The place of an endpoint for a request; nothing where there is none to send it to.
     pub(super) fn pick(&self, pick: Pick) -> Option<usize> {
+        self.settle();
+        self.balancer.pick(pick)
+    }
+
+    /// Lets endpoints back whose time is over, and takes note of those that are out.
+    pub(crate) fn settle(&self) {
         if let Some(outliers) = &self.outliers
             && outliers.is_stirred()
             && outliers.settle(self.endpoints(), Instant::now())
         {
             self.balancer.refresh();
         }
-        self.balancer.pick(pick)
+    }
+
+    pub(crate) const fn balancer(&self) -> &LoadBalancer {
+        &self.balancer
     }
 
     /// Whether what becomes of its requests is to be reported.
@@ -256,12 +271,12 @@ impl Cluster {
     }
 }
 
-/// Gives endpoints known by their address the counters they have.
-fn count_on(fresh: &mut [Endpoint], known: &[Endpoint]) {
+/// The endpoints, those known by their address with the counters they have.
+fn count_on(fresh: &[Endpoint], known: &[Endpoint]) -> Arc<[Endpoint]> {
     let known: HashMap<&Address, &Endpoint> = known.iter().map(|it| (it.address(), it)).collect();
-    for endpoint in fresh {
-        if let Some(known) = known.get(endpoint.address()) {
-            *endpoint = endpoint.clone().counting_with(known);
-        }
-    }
+    let count_on = |endpoint: &Endpoint| match known.get(endpoint.address()) {
+        Some(known) => endpoint.clone().counting_with(known),
+        None => endpoint.clone(),
+    };
+    fresh.iter().map(count_on).collect()
 }

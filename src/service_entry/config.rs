@@ -1,13 +1,15 @@
 //! From ServiceEntry and Service as written to the registry.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use super::members::Finding;
 use super::registry::{Port, Protocol, Registry, RegistryService, Workload};
+use super::shared::Shared;
 use crate::api::{self, Resolution};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
-use crate::endpoint::Locality;
+use crate::endpoint::{Locality, Place};
 
 impl Registry {
     /// Adds the hosts of a ServiceEntry; hosts already known gain ports and endpoints.
@@ -276,20 +278,33 @@ fn compile_workloads(
     }
     let at = at.field("endpoints");
     let mut workloads = Vec::with_capacity(written.endpoints.len());
+    let (mut labels, mut places) = (Shared::new(), Shared::new());
     for (n, endpoint) in written.endpoints.iter().enumerate() {
         let at = at.item(n);
-        workloads.extend(compile_workload(written, endpoint, !is_static, at, found));
+        let Some((address, ports)) = compile_workload(written, endpoint, !is_static, at, found)
+        else {
+            continue;
+        };
+        let place = place_of(endpoint);
+        workloads.push(Workload {
+            address,
+            ports,
+            labels: labels.of(labels_of(endpoint, place.as_ref())),
+            weight: endpoint.weight.unwrap_or(1),
+            place: place.map(|it| places.of(it)),
+        });
     }
     (Some(workloads), finding)
 }
 
+/// Where a workload listens: its address, and its own ports by name.
 fn compile_workload(
     entry: &api::ServiceEntry,
     written: &api::WorkloadEntry,
     by_name: bool,
     at: At<'_>,
     found: &mut Diagnostics,
-) -> Option<Workload> {
+) -> Option<(String, IndexMap<String, u16>)> {
     let address = written.address.as_str();
     if address.is_empty() {
         let at = at.field("address");
@@ -326,7 +341,7 @@ fn compile_workload(
         return None;
     }
     let at = at.field("ports");
-    let mut ports = indexmap::IndexMap::new();
+    let mut ports = IndexMap::new();
     for (name, number) in &written.ports {
         let at = at.key(name);
         if !entry.ports.iter().any(|port| port.name == *name) {
@@ -336,38 +351,39 @@ fn compile_workload(
         }
         ports.extend(port_number(*number, at, found).map(|number| (name.clone(), number)));
     }
-    let mut labels = written.labels.clone();
-    let locality = locality_of(written);
-    let (region, zone, subzone) = match &locality {
-        Some(it) => (&*it.region, &*it.zone, &*it.subzone),
-        None => ("", "", ""),
-    };
-    // Subsets may select by place, too.
-    for (label, value) in [
-        ("topology.kubernetes.io/region", region),
-        ("topology.kubernetes.io/zone", zone),
-        ("topology.istio.io/subzone", subzone),
-        ("topology.istio.io/network", &written.network),
-    ] {
-        if !value.is_empty() {
-            labels.insert(label.to_owned(), value.to_owned());
-        }
-    }
-    Some(Workload {
-        address: address.trim_end_matches('.').to_owned(),
-        ports,
-        labels: Arc::new(labels),
-        weight: written.weight.unwrap_or(1),
-        locality,
-        network: written.network.clone(),
-    })
+    Some((address.trim_end_matches('.').to_owned(), ports))
 }
 
-/// Where a workload is: what is written, else what its label says, dots for slashes.
-fn locality_of(written: &api::WorkloadEntry) -> Option<Locality> {
+/// Its labels, and those of its place: subsets may select by either.
+fn labels_of(written: &api::WorkloadEntry, place: Option<&Place>) -> IndexMap<String, String> {
+    let mut labels = written.labels.clone();
+    let Some(Place { locality, network }) = place else {
+        return labels;
+    };
+    for (label, value) in [
+        ("topology.kubernetes.io/region", &locality.region),
+        ("topology.kubernetes.io/zone", &locality.zone),
+        ("topology.istio.io/subzone", &locality.subzone),
+        ("topology.istio.io/network", network),
+    ] {
+        if !value.is_empty() {
+            labels.insert(label.to_owned(), value.clone());
+        }
+    }
+    labels
+}
+
+/// Where a workload is: what is written, else what its label says, dots for slashes; nothing
+/// where nobody says.
+fn place_of(written: &api::WorkloadEntry) -> Option<Place> {
     let label = || written.labels.get("istio-locality").map(String::as_str);
-    match written.locality.as_str() {
+    let locality = match written.locality.as_str() {
         "" => label().map(|it| Locality::new(&it.replace('.', "/"))),
         locality => Some(Locality::new(locality)),
-    }
+    };
+    let place = Place {
+        locality: locality.unwrap_or_default(),
+        network: written.network.clone(),
+    };
+    Some(place).filter(|it| *it != Place::default())
 }

@@ -13,7 +13,7 @@ pub(crate) type Answers = HashMap<Arc<str>, Arc<[IpAddr]>>;
 /// The endpoints behind a port of a host, as far as rules say.
 #[derive(Clone, Debug)]
 pub(crate) struct Members {
-    list: Vec<Endpoint>,
+    list: Arc<[Endpoint]>,
     finding: Finding,
 }
 
@@ -31,14 +31,15 @@ pub(super) enum Finding {
 }
 
 impl Members {
-    pub(super) const fn new(list: Vec<Endpoint>, finding: Finding) -> Self {
+    pub(super) fn new(list: impl Into<Arc<[Endpoint]>>, finding: Finding) -> Self {
+        let list = list.into();
         Self { list, finding }
     }
 
     /// The one endpoint of a host that nothing declares.
     pub(crate) fn undeclared(host: &str, port: u16) -> Self {
         let endpoint = Endpoint::new(Address::new(host, port), Arc::default());
-        Self::new(vec![endpoint], Finding::Listed)
+        Self::new([endpoint], Finding::Listed)
     }
 
     /// The same, connected to in this way, and spoken to in this protocol where one is given.
@@ -47,11 +48,12 @@ impl Members {
         settings: &Arc<ConnectionSettings>,
         protocol: Option<UpstreamProtocol>,
     ) -> Self {
-        for member in &mut self.list {
+        let connected = |member: &Endpoint| {
             let protocol = protocol.unwrap_or(member.protocol());
             let same = member.clone().with_protocol(protocol);
-            *member = same.with_settings(Some(settings.clone()));
-        }
+            same.with_settings(Some(settings.clone()))
+        };
+        self.list = self.list.iter().map(connected).collect();
         self
     }
 
@@ -74,7 +76,7 @@ impl Members {
     pub(crate) fn are_as(&self, other: &Self) -> bool {
         self.finding == other.finding
             && self.list.len() == other.list.len()
-            && self.list.iter().zip(&other.list).all(|(a, b)| a.is_as(b))
+            && self.list.iter().zip(&*other.list).all(|(a, b)| a.is_as(b))
     }
 
     /// The names whose addresses they need.
@@ -90,12 +92,12 @@ impl Members {
 
     /// The endpoints they are, as names are known. A name that has not been asked for yet is one
     /// itself: whoever connects looks it up.
-    pub(crate) fn endpoints(&self, answers: &Answers) -> Vec<Endpoint> {
+    pub(crate) fn endpoints(&self, answers: &Answers) -> Arc<[Endpoint]> {
         if !self.finding.is_by_name() {
             return self.list.clone();
         }
         let mut endpoints = Vec::with_capacity(self.list.len());
-        for member in &self.list {
+        for member in &*self.list {
             let Address::Name(name, port) = member.address() else {
                 endpoints.push(member.clone());
                 continue;
@@ -118,7 +120,14 @@ impl Members {
             addresses.dedup();
             endpoints.extend(addresses.into_iter().map(at));
         }
-        endpoints
+        endpoints.into()
+    }
+
+    /// Takes these in place of the like, where they are those listed: one list is enough.
+    pub(crate) fn share(&mut self, endpoints: &Arc<[Endpoint]>) {
+        if !self.finding.is_by_name() && self.list.len() == endpoints.len() {
+            self.list = endpoints.clone();
+        }
     }
 }
 

@@ -31,6 +31,7 @@
 mod config;
 mod members;
 mod registry;
+mod shared;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::members::{Finding, Members};
 use crate::connection::UpstreamProtocol;
-use crate::endpoint::{Address, Endpoint, Locality};
+use crate::endpoint::{Address, Endpoint, Place};
 
 /// The hosts that resources declare.
 #[derive(Clone, Debug, Default)]
@@ -104,8 +104,7 @@ pub(super) struct Workload {
     pub(super) ports: IndexMap<String, u16>,
     pub(super) labels: Arc<IndexMap<String, String>>,
     pub(super) weight: u32,
-    pub(super) locality: Option<Locality>,
-    pub(super) network: String,
+    pub(super) place: Option<Arc<Place>>,
 }
 
 impl Workload {
@@ -126,14 +125,8 @@ impl Workload {
         let number = self.ports.get(&port.name).copied();
         let address = Address::new(&self.address, number.unwrap_or(port.target));
         let endpoint = Endpoint::new(address, self.labels.clone()).with_weight(self.weight);
-        let mut endpoint = endpoint.with_protocol(port.protocol.upstream());
-        if let Some(locality) = &self.locality {
-            endpoint = endpoint.with_locality(locality.clone());
-        }
-        match self.network.as_str() {
-            "" => endpoint,
-            network => endpoint.with_network(network),
-        }
+        let endpoint = endpoint.with_protocol(port.protocol.upstream());
+        endpoint.in_place(self.place.clone())
     }
 }
 
@@ -184,6 +177,7 @@ impl RegistryService {
                 .all(|(key, value)| workload.labels.get(key) == Some(value))
         };
         let meant = workloads.iter().filter(carries);
-        Members::new(meant.map(|it| it.endpoint(port)).collect(), self.finding)
+        let list: Vec<Endpoint> = meant.map(|it| it.endpoint(port)).collect();
+        Members::new(list, self.finding)
     }
 }

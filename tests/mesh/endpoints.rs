@@ -84,7 +84,7 @@ async fn endpoints_given_again_go_on_counting() {
             .unwrap()
             .endpoints
             .iter()
-            .map(Endpoint::active)
+            .map(|it| it.active)
             .collect()
     };
     assert_eq!(active(), [1, 0]);
@@ -131,7 +131,8 @@ async fn a_selector_of_workloads_is_refused_and_leniently_filled_by_the_applicat
 }
 
 fn print(cluster: &ClusterStatus) -> String {
-    let endpoints = cluster.endpoints.iter().map(|it| {
+    let endpoints = cluster.endpoints.iter().map(|it| &it.endpoint);
+    let endpoints = endpoints.map(|it| {
         let place = it.locality().map(Locality::to_string).unwrap_or_default();
         format!(" {} {}x{place}/{}", it.address(), it.weight(), it.network())
     });

@@ -16,6 +16,7 @@ mod outlier_detection;
 mod ownership;
 mod replies;
 mod sockets;
+mod status;
 mod support;
 mod tries;
 mod under_load;

@@ -171,7 +171,17 @@ fn gateway_tells_what_it_knows_of_destinations() {
         "STATIC",
         "DNS\n  endpoints: [{address: localhost, labels: {v: a}}]",
     );
-    folder.write("rules.yaml", &named);
+    let policy = "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: it}
+spec:
+  host: a.com
+  trafficPolicy:
+    loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 65537}}}
+    connectionPool: {tcp: {maxConnections: 7}}
+";
+    folder.write("rules.yaml", &(named + policy));
     let mut gateway = Gateway::start_with(&folder, &["--insecure-admin", "127.0.0.1:0"]);
     let line = gateway.line();
     let admin = line.strip_prefix("admin on ").unwrap();
@@ -181,9 +191,23 @@ fn gateway_tells_what_it_knows_of_destinations() {
     let told: Value = serde_json::from_str(body).unwrap();
     let want = serde_json::json!({"clusters": [{
         "name": "outbound|80||a.com", "host": "a.com", "port": 80, "subset": "", "exists": true, "active": 0,
+        "load_balancer": {
+            "algorithm": "MAGLEV", "warms_up": false,
+            "priorities": [{
+                "percent": 100, "panics": false, "endpoints": [0],
+                "tables": [{"size": 65537, "fewest": 65537, "most": 65537}],
+            }],
+        },
+        "limits": {
+            "connections": {"now": 0, "most": 7, "is_open": false},
+            "pending": {"now": 0, "most": null, "is_open": false},
+            "requests": {"now": 0, "most": null, "is_open": false},
+            "retries": {"now": 0, "most": null, "is_open": false},
+        },
         "endpoints": [{
-            "address": "127.0.0.1:80", "active": 0, "weight": 1, "locality": null, "network": "",
-            "labels": {"v": "a"},
+            "address": "127.0.0.1:80", "health": "healthy", "ejected_for_seconds": null,
+            "ejections": 0, "active": 0, "pending": 0, "connections": 0, "weight": 1,
+            "locality": null, "network": "", "labels": {"v": "a"},
         }],
     }]});
     assert_eq!(told, want);

@@ -342,3 +342,38 @@ async fn a_connection_that_breaks_makes_room_for_another() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_mesh_tells_who_waits_and_how_many_connections_there_are() {
+    let (port, gate, came) = held(false).await;
+    let mesh = mesh_with(
+        "HTTP",
+        &[port],
+        &pool("maxConnections: 1", "http1MaxPendingRequests: 1"),
+    );
+    let ask_later = || {
+        let mesh = mesh.clone();
+        tokio::spawn(async move { ask(&mesh).await })
+    };
+    let first = ask_later();
+    until(|| came.load(Ordering::SeqCst) == 1).await;
+    let second = ask_later();
+    let told = || mesh.clusters().remove(0);
+    until(|| told().endpoints[0].pending == 1).await;
+    let status = told();
+    assert_eq!(
+        (status.endpoints[0].active, status.endpoints[0].connections),
+        (2, 1)
+    );
+    let limits = status.limits.unwrap();
+    assert!(limits.connections.is_open && limits.pending.is_open && !limits.requests.is_open);
+    assert_eq!(ask(&mesh).await, OVERFLOW);
+    gate.add_permits(2);
+    assert_eq!(
+        (first.await.unwrap(), second.await.unwrap()),
+        ("200".to_owned(), "200".to_owned())
+    );
+    let status = told();
+    assert_eq!((status.endpoints[0].pending, status.active()), (0, 0));
+    assert!(!status.limits.unwrap().pending.is_open);
+}

@@ -26,7 +26,7 @@ fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
 fn balancer(algorithm: Algorithm, weights: &[u32], start: usize) -> LoadBalancer {
     LoadBalancer::starting(
         LoadBalancerPolicy::new(algorithm),
-        endpoints(weights),
+        endpoints(weights).into(),
         Rng::default(),
         Some(start),
     )

@@ -57,6 +57,16 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many connections there are.
+    pub(super) fn open(&self) -> usize {
+        self.lock().open
+    }
+
+    /// How many requests wait for one.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// A connection that is there, or a place in the line for one.
     ///
     /// A request counts as under way once it has a connection; until then as waiting.

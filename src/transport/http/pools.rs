@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pool::Pool;
 use super::secured::Secured;
+use crate::endpoint::Kept;
 use crate::tls::Tls;
 
 /// For how many settings and names connections to an endpoint are kept.
@@ -39,7 +40,23 @@ impl Pair {
     }
 }
 
+impl Kept for Pools {
+    fn connections(&self) -> usize {
+        self.sum(Pool::open)
+    }
+
+    fn waiting(&self) -> usize {
+        self.sum(Pool::waiting)
+    }
+}
+
 impl Pools {
+    fn sum(&self, of: impl Fn(&Pool) -> usize) -> usize {
+        let known = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = known.iter().map(|(_, pair)| pair).chain([&self.clear]);
+        pairs.map(|it| of(&it.http1) + of(&it.http2)).sum()
+    }
+
     pub(super) fn new() -> Self {
         Self {
             clear: Pair::new(),

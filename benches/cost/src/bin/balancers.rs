@@ -52,7 +52,7 @@ fn balancer(algorithm: Option<Algorithm>, weighted: bool, count: u32) -> LoadBal
         Endpoint::new(address, Arc::default()).with_weight(weight)
     };
     let policy = LoadBalancerPolicy::new(algorithm.unwrap_or_default());
-    let endpoints = (1..=count).map(endpoint).collect();
+    let endpoints: Vec<Endpoint> = (1..=count).map(endpoint).collect();
     LoadBalancer::new(policy, endpoints, &Rng::seeded(1))
 }
 
