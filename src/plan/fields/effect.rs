@@ -1,17 +1,13 @@
 //! What each field does to the plan, and to what is told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::super::{Before, Live, Options, compile};
 use super::Row;
-use crate::api::Resources;
+use super::look::{Look, clients, look, looks};
 use crate::api::schema::{self, Places};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
-use crate::endpoint::Locality;
-use crate::rt::Rng;
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::Source;
 
 #[path = "../../../tests/api/document.rs"]
@@ -44,77 +40,6 @@ pub(super) enum Effect {
     Judged,
     /// It changes nothing.
     Nothing,
-}
-
-/// What is made of resources for one client: the plan in words, and all that is told.
-#[derive(PartialEq)]
-struct Look {
-    plan: String,
-    told: Diagnostics,
-}
-
-/// The clients in whose eyes resources are looked at: a workload, another, a gateway.
-fn clients() -> [Source; 3] {
-    let workload = Source::default();
-    let other = Source {
-        namespace: "front".to_owned(),
-        labels: [("app".to_owned(), "web".to_owned())].into(),
-        locality: Locality::new("a/b/c"),
-        ..Source::default()
-    };
-    let gateway = Source {
-        gateway: Some("default/edge".to_owned()),
-        ..Source::default()
-    };
-    [workload, other, gateway]
-}
-
-fn look(document: &Value, source: Source) -> Look {
-    static WORLD: LazyLock<Resources> =
-        LazyLock::new(|| Resources::from_yaml("world.yaml", include_str!("world.yaml")));
-    let mut resources = Resources::from_yaml("it.yaml", &document.to_string());
-    resources.append(WORLD.clone());
-    let options = Options {
-        source,
-        dice: Rng::seeded(1),
-        ..Options::default()
-    };
-    let (plan, told) = compile(&resources, &options, Before::Nothing(Live::default()));
-    let rules = &plan.rules;
-    let text = format!("{:?}{:?}{:?}", rules.tables, rules.routes, plan.clusters);
-    Look {
-        plan: without_origins(&text),
-        told,
-    }
-}
-
-fn looks(document: &Value) -> Vec<Look> {
-    clients().into_iter().map(|it| look(document, it)).collect()
-}
-
-/// What a plan says, but for where each setting was written and when its clocks began.
-fn without_origins(text: &str) -> String {
-    let mut parts = text.split("origins: [(");
-    let mut kept = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let mut depth = 1;
-        let end = part.bytes().position(|it| {
-            match it {
-                b'[' => depth += 1,
-                b']' => depth -= 1,
-                _ => {}
-            }
-            depth == 0
-        });
-        kept += end.map_or("", |it| &part[it..]);
-    }
-    let (began, mut text) = ("Instant {", kept.as_str());
-    let mut kept = String::new();
-    while let Some((before, after)) = text.split_once(began) {
-        kept += before;
-        text = after.split_once('}').map_or("", |(_, rest)| rest);
-    }
-    kept + text
 }
 
 /// A place in a document and the row it belongs to.

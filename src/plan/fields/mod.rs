@@ -12,6 +12,7 @@
 //! effect (files it reads, say), name the test that does in `reasons.rs`.
 
 mod effect;
+mod look;
 mod reasons;
 mod table;
 
