@@ -115,8 +115,7 @@ impl Workload {
             ports: IndexMap::new(),
             labels: Arc::default(),
             weight: 1,
-            locality: None,
-            network: String::new(),
+            place: None,
         }
     }
 
