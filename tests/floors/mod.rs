@@ -218,6 +218,8 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "endpoint",
             "failure",
             "host",
+            "limits",
+            "load_balancer",
             "match_request",
             "failure",
             "mirror",
