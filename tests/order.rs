@@ -5,6 +5,9 @@
 //! asks a real one.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "order/pairs.rs"]
+mod pairs;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;

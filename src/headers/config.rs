@@ -3,9 +3,10 @@
 use http::header::HeaderName;
 use indexmap::IndexMap;
 
-use super::format::{Fault, Value};
+use super::format::Value;
 use super::one_line::Side;
 use super::policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
+use super::read::{Fault, Names};
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
@@ -33,7 +34,7 @@ pub(crate) fn check(written: &api::Headers, at: At<'_>, found: &mut Diagnostics)
             continue;
         };
         let at = at.field(field);
-        read(operations, side, &mut |place, fault| {
+        read(operations, side, Names::default(), &mut |place, fault| {
             let (list, entry) = match place {
                 Place::Entry(list, key) => (at.field(list), Err(key)),
                 Place::Removed(index) => (at.field("remove"), Ok(index)),
@@ -42,11 +43,14 @@ pub(crate) fn check(written: &api::Headers, at: At<'_>, found: &mut Diagnostics)
                 Ok(index) => list.item(index),
                 Err(key) => list.key(key),
             };
-            let (code, message) = match fault {
-                Fault::Invalid(message) => (Code::InvalidValue, message),
-                Fault::NotBuilt(message) => (Code::NotBuilt, message),
-            };
-            found.push(Diagnostic::new(code, at, message));
+            found.push(match fault {
+                Fault::Invalid(message) => Diagnostic::new(Code::InvalidValue, at, message),
+                Fault::Idle(message) => Diagnostic::new(Code::NeverFires, at, message),
+                Fault::LeftOut(message, instead) => {
+                    let hint = format!("on purpose: {instead}");
+                    Diagnostic::new(Code::NotBuilt, at, message).hint(hint)
+                }
+            });
         });
     }
 }
@@ -58,6 +62,7 @@ pub(crate) fn compile(
     route: Option<&api::Headers>,
     destination: Option<&api::Headers>,
     single: bool,
+    names: Names<'_>,
 ) -> (Option<RequestHeaders>, Option<ResponseHeaders>) {
     let passes = |side| {
         let read = |level: Option<&api::Headers>| {
@@ -66,7 +71,7 @@ pub(crate) fn compile(
                 Side::Request => level.request.as_ref(),
                 Side::Response => level.response.as_ref(),
             };
-            Some(read(operations?, side, &mut |_, _| {}))
+            Some(read(operations?, side, names, &mut |_, _| {}))
         };
         let (route, destination) = (read(route), read(destination));
         if !single {
@@ -112,12 +117,13 @@ enum Place<'w> {
 fn read<'w>(
     written: &'w api::HeaderOperations,
     side: Side,
+    names: Names<'_>,
     report: &mut dyn FnMut(Place<'w>, Fault),
 ) -> HeaderOperations {
     let mut operations = HeaderOperations {
         remove: Vec::with_capacity(written.remove.len()),
-        set: read_list("set", &written.set, side, report),
-        add: read_list("add", &written.add, side, report),
+        set: read_list("set", &written.set, side, names, report),
+        add: read_list("add", &written.add, side, names, report),
     };
     for (index, name) in written.remove.iter().enumerate() {
         if let Some(message) = name_fault(name, false) {
@@ -135,14 +141,20 @@ fn read_list<'w>(
     field: &'static str,
     written: &'w IndexMap<String, String>,
     side: Side,
+    names: Names<'_>,
     report: &mut dyn FnMut(Place<'w>, Fault),
 ) -> Vec<(HeaderName, Value)> {
     let mut entries: Vec<_> = written.iter().collect();
     entries.sort();
     let mut operations = Vec::with_capacity(entries.len());
     for (name, value) in entries {
-        let value = Value::read(value, side);
         let authority = side == Side::Request && is_authority(name);
+        // The authority is not formatted, so nothing in it can be idle.
+        let value = Value::read(value, side, names, &mut |idle| {
+            if !authority {
+                report(Place::Entry(field, name), idle);
+            }
+        });
         let fault = name_fault(name, authority).map(Fault::Invalid);
         if let Some(fault) = fault.or_else(|| control_fault(name, side)) {
             report(Place::Entry(field, name), fault);
@@ -152,8 +164,7 @@ fn read_list<'w>(
             continue;
         }
         match value {
-            // The authority is not formatted, so it needs no formatters that are built.
-            Err(Fault::NotBuilt(_)) if authority => {}
+            Err(Fault::LeftOut(..)) if authority => {}
             Err(fault) => report(Place::Entry(field, name), fault),
             Ok(_) if authority => {}
             Ok(value) => match HeaderName::from_bytes(name.as_bytes()) {
@@ -190,7 +201,7 @@ fn control_fault(name: &str, side: Side) -> Option<Fault> {
     let name = CONTROL
         .iter()
         .find(|it| side == Side::Request && control(it))?;
-    Some(Fault::NotBuilt(format!(
-        "this version does not retry or time out by a {name} that is set by a rule yet"
-    )))
+    let message = format!("requests are not retried or timed out by a {name} that a rule sets");
+    let instead = "write it as the rule's retries and timeout";
+    Some(Fault::LeftOut(message, instead))
 }

@@ -1,12 +1,17 @@
-//! Header values with Envoy's formatters: `%REQ(x-user)%`, `%PROTOCOL%`, `%%`.
+//! Header values that are made anew for every message, by Envoy's formatters.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, PathAndQuery};
-use http::{Method, Request, Uri, Version};
+use http::Version;
+use http::header::{HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 
-use super::one_line::Side;
-use super::variables;
+use super::facts::{Facts, RequestFacts, ResponseFacts};
+use super::moment;
+use crate::rt::WallClock;
 
 /// A value: written out, or made anew for every message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,108 +23,84 @@ pub(super) enum Value {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Part {
     Text(Box<[u8]>),
-    /// The first of these that the message has.
-    FirstOf(Box<[Field]>),
+    /// `%REQ()%`: the first of these that the request has.
+    Request(Box<[Field]>),
+    /// `%RESP()%`: the first of these that the response has.
+    Response(Box<[Field]>),
     Protocol,
+    Path {
+        original: Original,
+        query: bool,
+    },
+    QueryParam(Box<str>),
+    Query,
+    Address(End, Piece),
+    UpstreamHost(Piece),
+    /// The same, where it answered.
+    UpstreamRemote(Piece),
+    Attempts,
+    ResponseCode,
+    ResponseFlags,
+    ResponseCodeDetails,
+    Duration,
+    Time(Moment, Box<str>),
 }
 
+/// Which path, where a rewrite has changed it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Original {
+    Only,
+    Never,
+    Preferred,
+}
+
+/// An end of the connection a request came on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    /// Who sent the request first, by what the hop before says.
+    Remote,
+    /// The hop before.
+    DirectRemote,
+    Local,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Piece {
+    Whole,
+    WithoutPort,
+    Port,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Moment {
+    /// When the request came.
+    Start,
+    Now,
+}
+
+/// What may be read of a message's head.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Field {
     Method,
     Path,
     Authority,
+    Scheme,
+    Status,
     Header(HeaderName),
 }
 
-/// What a request says beside its headers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RequestLine<'r> {
-    method: &'r Method,
-    uri: &'r Uri,
-    version: Version,
-}
-
-impl<'r> RequestLine<'r> {
-    pub(super) fn of<B>(request: &'r Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-        }
-    }
-}
-
-/// Why a value cannot be used.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Fault {
-    Invalid(String),
-    NotBuilt(String),
-}
-
 impl Value {
-    /// Reads a value by Istio's rules, then by Envoy's.
-    pub(super) fn read(written: &str, side: Side) -> Result<Self, Fault> {
-        let forbidden = |byte: u8| byte != b'\t' && byte.is_ascii_control();
-        if written.bytes().any(forbidden) {
-            let shown = written.escape_debug();
-            let message = format!("header value configuration {shown} is invalid");
-            return Err(Fault::Invalid(message));
-        }
-        if let Err(why) = variables::check(written) {
-            let message =
-                format!("header value configuration: invalid header configuration. {why}");
-            return Err(Fault::Invalid(message));
-        }
-        let mut parts = Vec::new();
-        let mut text = Vec::new();
-        let mut rest = written;
-        while let Some((before, behind)) = rest.split_once('%') {
-            text.extend_from_slice(before.as_bytes());
-            if let Some(behind) = behind.strip_prefix('%') {
-                text.push(b'%');
-                rest = behind;
-                continue;
-            }
-            let (part, behind) = read_formatter(behind, side)?;
-            if !text.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut text).into()));
-            }
-            parts.push(part);
-            rest = behind;
-        }
-        text.extend_from_slice(rest.as_bytes());
-        if parts.is_empty() {
-            // Control characters have been ruled out.
-            return HeaderValue::from_maybe_shared(Bytes::from(text))
-                .map(Self::Plain)
-                .map_err(|error| Fault::Invalid(error.to_string()));
-        }
-        if !text.is_empty() {
-            parts.push(Part::Text(text.into()));
-        }
-        Ok(Self::Formatted(parts.into()))
+    /// Whether it is the same for every message.
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
     }
 }
 
 /// Formats the parts; nothing where nothing comes out.
-pub(super) fn format(
-    parts: &[Part],
-    line: Option<RequestLine<'_>>,
-    headers: &HeaderMap,
-) -> Option<HeaderValue> {
+pub(super) fn format(parts: &[Part], facts: &Facts<'_>) -> Option<HeaderValue> {
     let mut value = Vec::new();
     for part in parts {
-        match part {
-            Part::Text(text) => value.extend_from_slice(text),
-            Part::FirstOf(fields) => {
-                let found = fields.iter().find_map(|it| it.find(line, headers));
-                value.extend_from_slice(found.unwrap_or_default());
-            }
-            Part::Protocol => {
-                let protocol = line.map_or("", |it| protocol(it.version));
-                value.extend_from_slice(protocol.as_bytes());
-            }
-        }
+        part.write(facts, &mut value);
     }
     if value.is_empty() {
         return None;
@@ -127,23 +108,197 @@ pub(super) fn format(
     HeaderValue::from_maybe_shared(Bytes::from(value)).ok()
 }
 
-impl Field {
-    fn find<'h>(&self, line: Option<RequestLine<'h>>, headers: &'h HeaderMap) -> Option<&'h [u8]> {
-        let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+impl Part {
+    fn write(&self, facts: &Facts<'_>, value: &mut Vec<u8>) {
+        let mut text = String::new();
+        let request = facts.request();
+        let response = facts.response();
         match self {
-            Self::Method => line.map(|it| it.method.as_str().as_bytes()),
-            Self::Path => line?
-                .uri
-                .path_and_query()
-                .map(PathAndQuery::as_str)
-                .map(str::as_bytes),
-            Self::Authority => header(&HOST).or_else(|| {
-                let authority = line?.uri.authority();
-                authority.map(Authority::as_str).map(str::as_bytes)
-            }),
-            Self::Header(name) => header(name),
+            Self::Text(text) => value.extend_from_slice(text),
+            Self::Request(fields) => {
+                let found = request.and_then(|it| first_of(fields, |field| it.find(field)));
+                value.extend_from_slice(found.unwrap_or_default());
+            }
+            Self::Response(fields) => {
+                let found = response.and_then(|it| first_of(fields, |field| it.find(field)));
+                value.extend_from_slice(found.unwrap_or_default());
+            }
+            Self::Protocol => text.push_str(request.map_or("", |it| protocol(it.version))),
+            Self::Path { original, query } => {
+                let path = request
+                    .and_then(|it| it.path(*original))
+                    .unwrap_or_default();
+                let end = path.iter().position(|it| *it == b'?' && !query);
+                value.extend_from_slice(path.get(..end.unwrap_or(path.len())).unwrap_or_default());
+            }
+            Self::QueryParam(name) => {
+                let query = request.and_then(|it| it.uri.query()).unwrap_or_default();
+                percent_decode(query_param(query, name).unwrap_or_default(), value);
+            }
+            Self::Query => {
+                text.push_str(request.and_then(|it| it.uri.query()).unwrap_or_default());
+            }
+            Self::Address(end, piece) => {
+                let address = request.and_then(|it| it.address(*end));
+                if let Some(address) = address {
+                    write_address(address, *piece, &mut text);
+                }
+            }
+            Self::UpstreamHost(piece) | Self::UpstreamRemote(piece) => {
+                let silent = matches!(self, Self::UpstreamRemote(_))
+                    && response.is_some_and(|it| it.details.is_some());
+                let host = response.and_then(|it| it.upstream?.host.as_deref());
+                write_host(
+                    host.filter(|_| !silent).unwrap_or_default(),
+                    *piece,
+                    &mut text,
+                );
+            }
+            Self::Attempts => {
+                let attempts = response.and_then(|it| Some(it.upstream?.attempts));
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{}", attempts.unwrap_or_default());
+            }
+            Self::ResponseCode => {
+                let upstreams = response.filter(|it| it.details.is_none());
+                let status = upstreams.map(|it| it.status.as_u16());
+                let _ = write!(text, "{}", status.unwrap_or_default());
+            }
+            Self::ResponseFlags => {
+                let flags = response.map(|it| it.flags).unwrap_or_default();
+                let _ = write!(text, "{flags}");
+            }
+            Self::ResponseCodeDetails => {
+                let details = response.map(|it| it.details.unwrap_or("via_upstream"));
+                text.push_str(details.unwrap_or_default());
+            }
+            Self::Duration => {
+                if let Some(began) = response.and_then(|it| it.began) {
+                    let _ = write!(text, "{}", began.elapsed().as_millis());
+                }
+            }
+            Self::Time(moment, form) => {
+                let start = request.map_or(SystemTime::UNIX_EPOCH, |it| it.start);
+                let at = match moment {
+                    Moment::Start => start,
+                    Moment::Now => WallClock::now(),
+                };
+                moment::write(form, at, &mut text);
+            }
+        }
+        value.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn first_of<'h>(
+    fields: &[Field],
+    find: impl FnMut(&Field) -> Option<&'h [u8]>,
+) -> Option<&'h [u8]> {
+    fields.iter().find_map(find)
+}
+
+impl<'r> RequestFacts<'r> {
+    fn find(&'r self, field: &Field) -> Option<&'r [u8]> {
+        match field {
+            Field::Method => Some(self.method.as_str().as_bytes()),
+            Field::Path => self.target(),
+            Field::Authority => self.authority(),
+            Field::Scheme => Some(self.scheme()),
+            Field::Status => None,
+            Field::Header(name) => self.headers.get(name).map(HeaderValue::as_bytes),
         }
     }
+
+    fn target(&self) -> Option<&'r [u8]> {
+        let target = self.uri.path_and_query();
+        target.map(PathAndQuery::as_str).map(str::as_bytes)
+    }
+
+    fn scheme(&self) -> &'r [u8] {
+        let said = self.headers.get("x-forwarded-proto");
+        let said = said.map(HeaderValue::as_bytes);
+        let known = said.filter(|it| matches!(*it, b"http" | b"https"));
+        known.unwrap_or(self.uri.scheme_str().unwrap_or("http").as_bytes())
+    }
+
+    fn path(&self, original: Original) -> Option<&'r [u8]> {
+        let before = self.headers.get("x-envoy-original-path");
+        let before = before.map(HeaderValue::as_bytes);
+        match original {
+            Original::Only => before,
+            Original::Never => self.target(),
+            Original::Preferred => before.or_else(|| self.target()),
+        }
+    }
+
+    fn address(&self, end: End) -> Option<SocketAddr> {
+        let remote = || self.connection.map(|it| it.remote);
+        match end {
+            End::Remote => self.forwarded().or_else(remote),
+            End::DirectRemote => remote(),
+            End::Local => self.connection.map(|it| it.local),
+        }
+    }
+}
+
+impl<'r> ResponseFacts<'r> {
+    fn find(&'r self, field: &Field) -> Option<&'r [u8]> {
+        match field {
+            Field::Status => Some(self.status.as_str().as_bytes()),
+            Field::Header(name) => self.headers.get(name).map(HeaderValue::as_bytes),
+            Field::Method | Field::Path | Field::Authority | Field::Scheme => None,
+        }
+    }
+}
+
+/// The first value of a parameter.
+fn query_param<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query
+        .split('&')
+        .map(|it| it.split_once('=').unwrap_or((it, "")));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Writes out what is written as `%41`; anything else stays.
+fn percent_decode(written: &str, value: &mut Vec<u8>) {
+    let mut rest = written.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|it| std::str::from_utf8(it).ok());
+        let byte = digits
+            .filter(|it| it.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|it| u8::from_str_radix(it, 16).ok());
+        value.push(byte.unwrap_or(*first));
+        rest = behind
+            .get(if byte.is_some() { 2 } else { 0 }..)
+            .unwrap_or_default();
+    }
+}
+
+fn write_address(address: SocketAddr, piece: Piece, text: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = match (piece, address.ip()) {
+        (Piece::Whole, _) => write!(text, "{address}"),
+        (Piece::WithoutPort, IpAddr::V4(ip)) => write!(text, "{ip}"),
+        (Piece::WithoutPort, IpAddr::V6(ip)) => write!(text, "{ip}"),
+        (Piece::Port, _) => write!(text, "{}", address.port()),
+    };
+}
+
+/// Writes an endpoint's address, which is no socket's where it is a name or a path.
+fn write_host(host: &str, piece: Piece, text: &mut String) {
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return write_address(address, piece, text);
+    }
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => (name, port),
+        _ => (host, ""),
+    };
+    text.push_str(match piece {
+        Piece::Whole => host,
+        Piece::WithoutPort => name,
+        Piece::Port => port,
+    });
 }
 
 const fn protocol(version: Version) -> &'static str {
@@ -152,84 +307,5 @@ const fn protocol(version: Version) -> &'static str {
         Version::HTTP_2 => "HTTP/2",
         Version::HTTP_3 => "HTTP/3",
         _ => "HTTP/1.1",
-    }
-}
-
-/// Reads a formatter from behind its `%`; what stands behind it comes back too.
-fn read_formatter(behind: &str, side: Side) -> Result<(Part, &str), Fault> {
-    let malformed = || {
-        let message =
-            format!("header value configuration: Envoy has no formatter like `%{behind}`");
-        Fault::Invalid(message)
-    };
-    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let end = behind.bytes().position(|byte| !is_name(byte));
-    let (name, mut rest) = behind.split_at(end.filter(|it| *it > 0).ok_or_else(malformed)?);
-    let mut arguments = None;
-    if let Some(inside) = rest.strip_prefix('(') {
-        let (inside, after) = inside.split_once(')').ok_or_else(malformed)?;
-        arguments = Some(inside);
-        rest = after;
-    }
-    let rest = rest.strip_prefix('%').ok_or_else(malformed)?;
-    let part = match (name, side, arguments) {
-        ("REQ", Side::Request, Some(names)) | ("RESP", Side::Response, Some(names)) => {
-            Part::FirstOf(read_fields(names, side)?)
-        }
-        ("REQ" | "RESP", _, None) => {
-            let message = format!("header value configuration: {name} requires parameters");
-            return Err(Fault::Invalid(message));
-        }
-        ("PROTOCOL", Side::Request, None) => Part::Protocol,
-        ("PROTOCOL", _, Some(_)) => {
-            let message = "header value configuration: PROTOCOL takes no parameters";
-            return Err(Fault::Invalid(message.to_owned()));
-        }
-        _ => {
-            let headers = match side {
-                Side::Request => "request",
-                Side::Response => "response",
-            };
-            let message = format!("this version does not format %{name}% in {headers} headers yet");
-            return Err(Fault::NotBuilt(message));
-        }
-    };
-    Ok((part, rest))
-}
-
-/// Reads `x-user` or `x-user?x-guest`.
-fn read_fields(written: &str, side: Side) -> Result<Box<[Field]>, Fault> {
-    let names: Vec<_> = written.split('?').collect();
-    if names.len() > 2 {
-        let message = format!(
-            "header value configuration: more than one alternative header specified in {written}"
-        );
-        return Err(Fault::Invalid(message));
-    }
-    let names = names.into_iter().filter(|it| !it.is_empty());
-    names.map(|name| read_field(name, side)).collect()
-}
-
-fn read_field(name: &str, side: Side) -> Result<Field, Fault> {
-    if name.starts_with(':') {
-        let field = match (name.to_ascii_lowercase().as_str(), side) {
-            (":method", Side::Request) => Some(Field::Method),
-            (":path", Side::Request) => Some(Field::Path),
-            (":authority", Side::Request) => Some(Field::Authority),
-            _ => None,
-        };
-        return field.ok_or_else(|| {
-            Fault::NotBuilt(format!(
-                "this version does not format `{name}` in header values yet"
-            ))
-        });
-    }
-    match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(HOST) if side == Side::Request => Ok(Field::Authority),
-        Ok(name) => Ok(Field::Header(name)),
-        Err(_) => {
-            let message = format!("header value configuration: `{name}` is not a header name");
-            Err(Fault::Invalid(message))
-        }
     }
 }

@@ -16,10 +16,28 @@
 //!
 //! # Values
 //!
-//! Values may hold Envoy's formatters. Built are `%REQ(name)%`, also with an alternative
-//! (`%REQ(x-user?x-guest)%`) and for `:method`, `:path` and `:authority`, and `%PROTOCOL%` in
-//! requests; `%RESP(name)%` in responses; `%%` for a percent sign. They see what
-//! is left after the pass has removed headers, and nothing that it sets or adds. Where a value comes out empty nothing is set or added.
+//! Values may hold Envoy's formatters; `%%` is a percent sign. They see what is left after the pass
+//! has removed headers, and nothing that it sets or adds. Where a value comes out empty nothing is
+//! set or added. What is known when rules are read is put in then; a value without formatters
+//! costs nothing more.
+//!
+//! | Formatter | In requests | In responses |
+//! |---|---|---|
+//! | `%REQ(name)%`, with an alternative `%REQ(x-user?x-guest)%`; `:method`, `:path`, `:authority`, `:scheme` | the request | the request as it was sent, its own operations and rewrite included |
+//! | `%RESP(name)%`, `:status` | nothing | the response |
+//! | `%PROTOCOL%` | of the request | of the request |
+//! | `%PATH(WQ\|NQ:ORIG\|PATH\|ORIG_OR_PATH)%`, `%QUERY_PARAM(name)%`, `%QUERY_PARAMS%` | the request | the request as it was sent |
+//! | `%ROUTE_NAME%`, `%UPSTREAM_CLUSTER%`, `%HOSTNAME%`, `%ENVIRONMENT(name)%` | known from the rules and the process | the same |
+//! | `%START_TIME(format)%`, `%EMIT_TIME(format)%` | now | when the request came; now |
+//! | `%DOWNSTREAM_REMOTE_ADDRESS%`, `%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%`, `%DOWNSTREAM_LOCAL_ADDRESS%`, each also `…_WITHOUT_PORT`; `%DOWNSTREAM_REMOTE_PORT%`, `%DOWNSTREAM_LOCAL_PORT%` | of the [`Connection`](crate::context::Connection) that the server tells; the remote one by `x-forwarded-for` first | the same |
+//! | `%UPSTREAM_HOST%`, `%UPSTREAM_REMOTE_ADDRESS%`, also `…_WITHOUT_PORT`; `%UPSTREAM_REMOTE_PORT%` | nothing | the endpoint, in a mesh |
+//! | `%UPSTREAM_REQUEST_ATTEMPT_COUNT%` | `1` | the tries, in a mesh |
+//! | `%RESPONSE_CODE%`, `%RESPONSE_FLAGS%`, `%RESPONSE_CODE_DETAILS%` | `0`, `-`, nothing | of the response; a local reply's code is `0`, as in Envoy |
+//! | `%DURATION%` | left out | milliseconds since the request came |
+//!
+//! Envoy's other formatters speak of what a library does not have (a proxy's metadata, bytes on the
+//! wire, TLS, a tracer); they are refused when rules are read, with what to write instead. A length
+//! (`%REQ(x):8%`) is refused by Istio. `%HOSTNAME%` is what Linux says, or the variable `HOSTNAME`.
 //!
 //! # At the edges
 //!
@@ -28,7 +46,7 @@
 //! - `Host` and `:authority` in `request.set` or `request.add` are a rewrite of the authority, and
 //!   as such a part of [`rewrite`](crate::rewrite) when rules are read.
 //! - Headers with which Envoy's own retries and timeouts are controlled (`x-envoy-retry-on` and its
-//!   kin) cannot be set by rules yet.
+//!   kin) cannot be set by rules: `retries` and `timeout` say the same.
 //!
 //! # Dropping
 //!
@@ -77,16 +95,22 @@
 //! [`Headers`]: https://istio.io/latest/docs/reference/config/networking/virtual-service/#Headers
 
 mod config;
+mod facts;
 mod format;
+mod left_out;
+mod moment;
 mod one_line;
 mod policy;
+mod read;
 mod service;
 #[cfg(test)]
 mod tests;
 mod variables;
 
 pub(crate) use config::{authority_of, check, compile};
+pub(crate) use facts::SentRequest;
 pub use policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
+pub(crate) use read::Names;
 pub use service::{
     RequestHeadersLayer, ResponseFuture, ResponseHeadersLayer, SetRequestHeaders,
     SetResponseHeaders,

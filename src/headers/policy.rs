@@ -3,9 +3,11 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
 
-use super::format::{RequestLine, Value, format};
+use super::facts::{Facts, Known, NotedRequest, RequestFacts};
+use super::format::{Part, Value, format};
 use super::one_line::Side;
 use crate::reply::LastHeaders;
+use crate::rt::WallClock;
 
 /// One pass over the headers of a message: first remove, then set, then add.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -21,7 +23,13 @@ pub struct RequestHeaders(Vec<HeaderOperations>);
 
 /// What is done to the headers of a response before it is returned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ResponseHeaders(Vec<HeaderOperations>);
+pub struct ResponseHeaders {
+    passes: Vec<HeaderOperations>,
+    /// Whether a value is made of more than the response's own headers.
+    pub(super) asks: bool,
+    /// Whether a value tells flags, which layers further out may add to.
+    pub(super) tells_flags: bool,
+}
 
 impl HeaderOperations {
     /// A pass that does nothing.
@@ -58,16 +66,28 @@ impl HeaderOperations {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
-    fn apply(&self, headers: &mut HeaderMap, line: Option<RequestLine<'_>>, side: Side) {
+    /// `know` tells, of what is left of the headers, what values are made of.
+    fn apply(
+        &self,
+        headers: &mut HeaderMap,
+        side: Side,
+        know: impl Fn(&HeaderMap, &mut dyn FnMut(&Facts<'_>)),
+    ) {
         for name in &self.remove {
             headers.remove(name);
         }
-        let plain = |(_, value): &(_, Value)| matches!(value, Value::Plain(_));
         // Values see what is left after removing, and nothing that is set or added.
-        if self.set.iter().all(plain) && self.add.iter().all(plain) {
+        if self
+            .set
+            .iter()
+            .chain(&self.add)
+            .all(|(_, it)| it.is_plain())
+        {
             return self.change(headers, side, || None);
         }
-        let mut formatted = self.format(headers, line).into_iter();
+        let mut formatted = Vec::new();
+        know(headers, &mut |facts| formatted = self.format(facts));
+        let mut formatted = formatted.into_iter();
         self.change(headers, side, || formatted.next().flatten());
     }
 
@@ -96,17 +116,17 @@ impl HeaderOperations {
     }
 
     /// The values that are made anew, in the order in which they are used.
-    fn format(
-        &self,
-        headers: &HeaderMap,
-        line: Option<RequestLine<'_>>,
-    ) -> Vec<Option<HeaderValue>> {
-        let values = self.set.iter().chain(&self.add).map(|(_, value)| value);
-        let formatted = values.filter_map(|value| match value {
-            Value::Formatted(parts) => Some(format(parts, line, headers)),
-            Value::Plain(_) => None,
-        });
+    fn format(&self, facts: &Facts<'_>) -> Vec<Option<HeaderValue>> {
+        let formatted = self.formatted().map(|parts| format(parts, facts));
         formatted.collect()
+    }
+
+    fn formatted(&self) -> impl Iterator<Item = &[Part]> {
+        let values = self.set.iter().chain(&self.add).map(|(_, value)| value);
+        values.filter_map(|value| match value {
+            Value::Formatted(parts) => Some(&**parts),
+            Value::Plain(_) => None,
+        })
     }
 }
 
@@ -127,7 +147,16 @@ impl RequestHeaders {
     /// Changes the headers of `request`, which the caller has taken out of it.
     pub fn apply<B>(&self, request: &Request<B>, headers: &mut HeaderMap) {
         for operations in &self.0 {
-            operations.apply(headers, Some(RequestLine::of(request)), Side::Request);
+            operations.apply(headers, Side::Request, |headers, format| {
+                format(&Facts::Request(RequestFacts {
+                    method: request.method(),
+                    uri: request.uri(),
+                    version: request.version(),
+                    headers,
+                    connection: request.extensions().get().copied(),
+                    start: WallClock::now(),
+                }));
+            });
         }
     }
 
@@ -140,34 +169,63 @@ impl ResponseHeaders {
     /// One pass.
     #[must_use]
     pub fn new(operations: HeaderOperations) -> Self {
-        Self(vec![operations])
+        Self::of(vec![operations])
     }
 
     /// The same; then another pass over what the passes before made of the headers.
     #[must_use]
-    pub fn then(mut self, operations: HeaderOperations) -> Self {
-        self.0.push(operations);
-        self
+    pub fn then(self, operations: HeaderOperations) -> Self {
+        let mut passes = self.passes;
+        passes.push(operations);
+        Self::of(passes)
     }
 
     /// Changes the headers of a response.
     ///
     /// What a [local reply](crate::reply::LocalReply) says of its own body is written last: an
     /// operation sees neither its type nor its length, may give a text another type, and may not
-    /// give a gRPC reply one.
+    /// give a gRPC reply one. Of the request nothing is known here: values that speak of it come
+    /// out empty.
     pub fn apply<B>(&self, response: &mut Response<B>) {
+        self.apply_to(response, None);
+    }
+
+    /// The same, for the answer to this request.
+    pub(super) fn apply_to<B>(&self, response: &mut Response<B>, request: Option<&NotedRequest>) {
+        let known = Known::of(response, self.asks);
         let last = LastHeaders::take(response);
         let headers = response.headers_mut();
-        for operations in &self.0 {
-            operations.apply(headers, None, Side::Response);
+        for operations in &self.passes {
+            operations.apply(headers, Side::Response, |headers, format| {
+                format(&Facts::Response(known.facts(request, headers)));
+            });
         }
         if let Some(last) = last {
             last.put(headers);
         }
     }
 
+    /// Whether a value is made of more than the response's own headers.
+    pub(crate) const fn asks(&self) -> bool {
+        self.asks
+    }
+
     pub(super) fn from_passes(passes: Vec<HeaderOperations>) -> Option<Self> {
-        effective(passes).map(Self)
+        effective(passes).map(Self::of)
+    }
+
+    fn of(passes: Vec<HeaderOperations>) -> Self {
+        let own = |it: &Part| matches!(it, Part::Text(_) | Part::Response(_));
+        let mut policy = Self::default();
+        for part in passes
+            .iter()
+            .flat_map(HeaderOperations::formatted)
+            .flatten()
+        {
+            policy.asks |= !own(part);
+            policy.tells_flags |= *part == Part::ResponseFlags;
+        }
+        Self { passes, ..policy }
     }
 }
 

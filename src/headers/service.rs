@@ -11,6 +11,7 @@ use pin_project::pin_project;
 use tower::Layer;
 use tower_service::Service;
 
+use super::facts::NotedRequest;
 use super::policy::{RequestHeaders, ResponseHeaders};
 use crate::context::Preflight;
 use crate::select::{Own, Select};
@@ -157,8 +158,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let policy = self.policy.hold(&request);
+        let asks = policy.as_ref().is_some_and(|it| it.asks());
         ResponseFuture {
-            policy: self.policy.hold(&request),
+            noted: asks.then(|| Box::new(NotedRequest::of(&request))),
+            policy,
             inner: self.inner.call(request),
             marks: self.marks,
         }
@@ -172,6 +176,8 @@ pub struct ResponseFuture<F, H> {
     #[pin]
     inner: F,
     policy: Option<H>,
+    /// There where the policy asks for it.
+    noted: Option<Box<NotedRequest>>,
     marks: bool,
 }
 
@@ -188,8 +194,10 @@ where
         let mut polled = this.inner.poll(cx);
         if let (Poll::Ready(Ok(response)), Some(policy)) = (&mut polled, this.policy)
             && !is_left_alone(response)
+            // What a fault adds to the flags is known further out.
+            && !(*this.marks && policy.tells_flags)
         {
-            policy.apply(response);
+            policy.apply_to(response, this.noted.as_deref());
             if *this.marks {
                 response.extensions_mut().insert(Dressed);
             }

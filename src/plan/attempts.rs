@@ -10,6 +10,7 @@ use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::{FromRoute, Routed};
 use crate::context::ResponseFlags;
 use crate::failure::{ClassifyFailure, Failure};
+use crate::headers::SentRequest;
 use crate::limits::Limits;
 use crate::outlier_detection::{self, Outcome};
 use crate::reply::LocalReply;
@@ -51,10 +52,14 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
             && retries > 0
         {
             let grpc = response.headers().contains_key("grpc-status");
+            let sent = SentRequest::take(&mut response);
             let (info, cause) = response.into_body().take_apart();
             let reply: Response<ResponseBody<B>> =
                 LocalReply::for_failure(failure, true).into_response(grpc);
             response = reply.map(|body| body.about(info).caused_by(cause));
+            if let Some(sent) = sent {
+                sent.note(&mut response);
+            }
         }
         if !flags.is_empty() {
             flags.note(&mut response);

@@ -143,6 +143,12 @@ impl<'r> Clusters<'r> {
         place
     }
 
+    /// The name of the destination at a place; empty where it does not exist.
+    pub(super) fn name(&self, place: u32) -> &str {
+        let cluster = self.list.get(place as usize).filter(|it| it.exists());
+        cluster.map_or("", |it| it.name())
+    }
+
     /// How requests for these destinations are balanced, beyond what each cluster has: by which
     /// keys, and whether to the address they were sent to. Nothing for most.
     ///

@@ -27,7 +27,7 @@ use super::look_up::{self, Found, LookUp};
 use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::Routed;
 use super::scheme;
-use super::tell::{address_request, tell_attempt, tell_time};
+use super::tell::{self, address_request, tell_attempt, tell_time};
 use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;
 use crate::endpoint::{Endpoint, InFlight};
@@ -118,7 +118,12 @@ where
         let mut cookies = Vec::new();
         let (endpoint, place) = match self.pick(routed, &parts, &mut cookies) {
             Ok(picked) => picked,
-            Err(reply) => return DispatchFuture::answered(reply, info, grpc),
+            Err(reply) => {
+                if let Some(sent) = tell::unsent(routed, &parts) {
+                    info.note_sent(sent);
+                }
+                return DispatchFuture::answered(reply, info, grpc);
+            }
         };
         let watched =
             routed.passthrough().is_none() && routed.cluster().is_some_and(Cluster::is_watched);
@@ -157,11 +162,15 @@ where
                         return DispatchFuture::answered(look_up::not_found(), info, grpc);
                     }
                     Found::Asking(asking) => {
+                        let sent = tell::sent(routed, &request, &named);
                         let in_flight = Some(endpoint.begin());
                         let transport = self.transport.clone();
                         let look_up = LookUp::new(asking, named, request, transport);
                         info.endpoint = Some(place);
                         info.note_cookies(cookies);
+                        if let Some(sent) = sent {
+                            info.note_sent(sent);
+                        }
                         return DispatchFuture {
                             call: None,
                             look_up: Some(Box::new(look_up)),
@@ -175,6 +184,7 @@ where
                 }
             }
         };
+        let sent = tell::sent(routed, &request, endpoint);
         let mut in_flight = endpoint.begin();
         if let Some(limits) = endpoint.limits()
             && !self.transport.keeps_limits()
@@ -188,6 +198,9 @@ where
         let call = self.transport.send(endpoint, request);
         info.endpoint = Some(place).filter(|_| self.transport.only_endpoint().is_none());
         info.note_cookies(cookies);
+        if let Some(sent) = sent {
+            info.note_sent(sent);
+        }
         DispatchFuture {
             call: Some(call),
             look_up: None,
@@ -329,8 +342,9 @@ impl<T: Transport> Future for DispatchFuture<T> {
         }
         match ended {
             Ok(mut response) => {
-                let info = this.info.take().unwrap_or_default();
+                let mut info = this.info.take().unwrap_or_default();
                 let in_flight = this.in_flight.take();
+                info.tell_sent(&mut response);
                 for cookie in info.cookies() {
                     response.headers_mut().append(SET_COOKIE, cookie.clone());
                 }
@@ -356,8 +370,9 @@ impl<T: Transport> DispatchProjected<'_, T> {
         *self.in_flight = None;
         // A future is not polled again once it has ended; if it is, there is nothing to say.
         let reply = self.reply.take().map_or_else(no_cluster, |reply| *reply);
-        let info = self.info.take().unwrap_or_default();
-        let response: Response<ResponseBody<B>> = reply.into_response(*self.grpc);
+        let mut info = self.info.take().unwrap_or_default();
+        let mut response: Response<ResponseBody<B>> = reply.into_response(*self.grpc);
+        info.tell_sent(&mut response);
         response.map(|body| body.about(info))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use super::routed::Routed;
 use crate::body::{BodyError, BoxError};
 use crate::endpoint::{Address, InFlight};
 use crate::failure::ClassifyFailure as _;
+use crate::headers::SentRequest;
 use crate::reply::{FromLocalReply, LocalReply};
 use crate::rt::Timer;
 
@@ -104,6 +105,21 @@ impl StreamInfo {
     #[inline]
     pub(super) fn cookies(&self) -> &[HeaderValue] {
         self.routed.as_ref().map_or(&[], Routed::cookies)
+    }
+
+    /// Notes the request as it is sent, where headers of its response tell of it.
+    pub(super) fn note_sent(&mut self, sent: SentRequest) {
+        if let Some(routed) = &mut self.routed {
+            routed.note_sent(sent);
+        }
+    }
+
+    /// Hands a response the request it answers, where its headers tell of it.
+    #[inline]
+    pub(super) fn tell_sent<B>(&mut self, response: &mut Response<B>) {
+        if let Some(sent) = self.routed.as_mut().and_then(Routed::take_sent) {
+            sent.note(response);
+        }
     }
 
     /// The request was answered before any try.

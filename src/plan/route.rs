@@ -30,6 +30,8 @@ pub(super) struct Route {
     pub(super) mirrors: Option<Arc<Mirrors>>,
     /// What its requests note for the balancers of its destinations.
     pub(super) balancing: Option<Arc<Balancing>>,
+    /// Whether headers of its responses tell of the requests as they were sent.
+    pub(super) tells_requests: bool,
 }
 
 /// Where copies of a route's requests go.
@@ -92,6 +94,7 @@ impl Route {
             redirect: None,
             mirrors: None,
             balancing: None,
+            tells_requests: false,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Choice, Cluster, Plan, Route};
 use crate::endpoint::Endpoint;
+use crate::headers::SentRequest;
 use crate::request_body::{Carry, RequestBody};
 use crate::retries::RetryPolicy;
 use crate::select::Select;
@@ -50,6 +51,8 @@ struct Seldom {
     cookies: Vec<HeaderValue>,
     /// When the request had gone out whole, noted for tries after the first.
     sent: Option<Instant>,
+    /// The request as it was sent, where headers of its response tell of it.
+    told: Option<Arc<SentRequest>>,
 }
 
 impl Routed {
@@ -120,6 +123,17 @@ impl Routed {
     pub(super) fn cookies(&self) -> &[HeaderValue] {
         let cookies = self.seldom.as_ref().map(|it| it.cookies.as_slice());
         cookies.unwrap_or_default()
+    }
+
+    /// Notes the request as it is sent, for the headers of its response.
+    pub(super) fn note_sent(&mut self, sent: SentRequest) {
+        self.seldom.get_or_insert_default().told = Some(Arc::new(sent));
+    }
+
+    /// The request as it was sent, where headers of its response tell of it.
+    #[inline]
+    pub(super) fn take_sent(&mut self) -> Option<Arc<SentRequest>> {
+        self.seldom.as_mut()?.told.take()
     }
 
     /// The endpoint that is in no cluster, where the request goes to one.

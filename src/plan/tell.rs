@@ -1,12 +1,15 @@
-//! What a request tells its endpoint that its client did not say.
+//! What a request tells its endpoint that its client did not say, and what its response tells of it.
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::uri::Authority;
 use http::{Method, Request};
 use http_body::Body as _;
 
 use super::routed::Routed;
 use crate::body::Body;
+use crate::endpoint::Endpoint;
+use crate::headers::SentRequest;
 use crate::timeout::to_grpc_timeout;
 
 /// Gives the request its `Host` header where only its URI names the host.
@@ -51,4 +54,27 @@ pub(super) fn tell_time(request: &mut Request<Body>, routed: &Routed) {
     if routed.grpc {
         headers.insert(GRPC_TIMEOUT, to_grpc_timeout(millis));
     }
+}
+
+/// The request as it is on its way to this endpoint, where headers of its response tell of it.
+#[inline]
+pub(super) fn sent(
+    routed: &Routed,
+    request: &Request<Body>,
+    endpoint: &Endpoint,
+) -> Option<SentRequest> {
+    let tells = routed.route().tells_requests;
+    tells.then(|| {
+        SentRequest::new(
+            request,
+            Some(endpoint.address().to_string()),
+            routed.attempt,
+        )
+    })
+}
+
+/// The same for a request that found no endpoint in its destination.
+pub(super) fn unsent(routed: &Routed, parts: &Parts) -> Option<SentRequest> {
+    let tells = routed.route().tells_requests && routed.cluster().is_some();
+    tells.then(|| SentRequest::unsent(parts, routed.attempt, routed.proxy))
 }

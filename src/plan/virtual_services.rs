@@ -15,7 +15,7 @@ use super::{mirrors, not_built};
 use crate::api::{self, Resource};
 use crate::context::MatchedPath;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
-use crate::headers;
+use crate::headers::{self, Names, ResponseHeaders};
 use crate::host;
 use crate::match_request::MatchRequest;
 use crate::mirror::{self, CompiledMirror};
@@ -176,16 +176,29 @@ impl<'r> Rule<'r> {
         let mut choices = Vec::new();
         let weights = self.destinations.as_ref().map(|weights| {
             weights.map(|it| {
-                let mut choice = self.choice(it.headers.as_ref(), matched, single);
-                choice.cluster = Some(clusters.place(&it.host, &it.subset, it.port, port));
+                let place = clusters.place(&it.host, &it.subset, it.port, port);
+                let names = Names {
+                    route: &block.name,
+                    cluster: clusters.name(place),
+                };
+                let mut choice = self.choice(it.headers.as_ref(), matched, single, names);
+                choice.cluster = Some(place);
                 choices.push(choice);
                 // A rule has far fewer than 2^32 destinations.
                 (choices.len() - 1) as u32
             })
         });
         if weights.is_none() {
-            choices.push(self.choice(None, matched, true));
+            let names = Names {
+                route: &block.name,
+                cluster: "",
+            };
+            choices.push(self.choice(None, matched, true, names));
         }
+        let tells_requests = choices.iter().any(|it: &Choice| {
+            let headers = it.response_headers.as_deref();
+            headers.is_some_and(ResponseHeaders::asks)
+        });
         let mirrors = mirrors::on_port(&self.mirrors, port, &mut choices, clusters);
         Route {
             rule: block.rule.clone(),
@@ -196,6 +209,7 @@ impl<'r> Rule<'r> {
             policies: self.policies.clone(),
             redirect: self.redirect(block, port),
             mirrors,
+            tells_requests,
         }
     }
 
@@ -219,9 +233,15 @@ impl<'r> Rule<'r> {
     }
 
     /// What happens to requests for one destination: the rule's operations and its own.
-    fn choice(&self, own: Option<&api::Headers>, matched: MatchedPath, single: bool) -> Choice {
+    fn choice(
+        &self,
+        own: Option<&api::Headers>,
+        matched: MatchedPath,
+        single: bool,
+        names: Names<'_>,
+    ) -> Choice {
         let route = self.written.headers.as_ref();
-        let (request_headers, response_headers) = headers::compile(route, own, single);
+        let (request_headers, response_headers) = headers::compile(route, own, single, names);
         let rewrite = RewritePolicy::of_block(
             self.rewrite.as_ref(),
             matched,

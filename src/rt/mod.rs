@@ -3,7 +3,9 @@
 mod late;
 mod rng;
 mod timer;
+mod wall_clock;
 
 pub(crate) use late::{drop_late, is_late};
 pub use rng::Rng;
 pub use timer::Timer;
+pub(crate) use wall_clock::WallClock;

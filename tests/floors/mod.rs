@@ -85,7 +85,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "headers",
-        &["api", "context", "diagnostic", "reply", "select"],
+        &["api", "context", "diagnostic", "reply", "rt", "select"],
     ),
     (
         "load_balancer",

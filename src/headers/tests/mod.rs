@@ -4,13 +4,14 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::{authority_of, check, compile};
+use super::{Names, authority_of, check, compile};
 use crate::api;
 use crate::context::ResponseFlags;
 use crate::diagnostic::{At, Diagnostics};
 use crate::reply::LocalReply;
 
 mod service;
+mod values;
 
 /// Reads `remove`, `set` and `add` from lines such as `-x-a`, `x-a=1` and `x-a+=1`.
 fn operations(written: &str) -> api::HeaderOperations {
@@ -68,7 +69,7 @@ fn check_request(
     want: &str,
 ) {
     let (route, destination) = (on_requests(route), on_requests(destination));
-    let (policy, _) = compile(Some(&route), Some(&destination), single);
+    let (policy, _) = compile(Some(&route), Some(&destination), single, Names::default());
     let mut request = Request::get("http://shop/cart?id=7").body(()).unwrap();
     *request.headers_mut() = headers(sent);
     let mut taken = std::mem::take(request.headers_mut());
@@ -143,109 +144,6 @@ fn the_route_wins_over_one_of_several_destinations() {
     );
 }
 
-/// Formats one value for a request and prints what becomes of it.
-#[track_caller]
-fn check_value(value: &str, want: &str) {
-    let sent = [
-        ("x-a", "AbC"),
-        ("x-m", "1"),
-        ("x-m", "2"),
-        ("x-empty", ""),
-        ("x-set", "old"),
-        ("x-utf", "\u{e9}"),
-        ("x-gone", "1"),
-        ("host", "shop:80"),
-    ];
-    let written = on_requests(&format!("x-out={value}\nx-set=new\n-x-gone"));
-    let mut found = Diagnostics::default();
-    check(&written, At::Top, &mut found);
-    let (policy, _) = compile(Some(&written), None, true);
-    let request = Request::get("/cart?id=7").body(()).unwrap();
-    let mut headers = headers(&sent);
-    policy.unwrap().apply(&request, &mut headers);
-    let formatted = headers.get("x-out").map(HeaderValue::as_bytes);
-    let formatted = formatted.map(String::from_utf8_lossy).unwrap_or_default();
-    let got = match found.iter().next() {
-        Some(fault) => format!("{}: {}", fault.code(), fault.message()),
-        None => formatted.into_owned(),
-    };
-    assert_eq!(got, want, "{value:?}");
-}
-
-#[test]
-fn values_are_formatted_from_what_is_left_after_removing() {
-    check_value("%REQ(x-a)%", "AbC");
-    check_value("%REQ(X-A)%", "AbC");
-    check_value("%REQ(x-none?x-a)%", "AbC");
-    check_value("%REQ(x-none?:PATH)%", "/cart?id=7");
-    check_value("%REQ(x-empty?x-a)%", "");
-    check_value("%REQ(x-a?x-b)%%%", "AbC%");
-    check_value("<%REQ(x-a)%|%REQ(x-none)%>", "<AbC|>");
-    check_value("a%REQ(x-none)%", "a");
-    check_value("%REQ(x-none)%", "");
-    check_value("%REQ(x-m)%", "1");
-    check_value("%REQ(x-set)%-%REQ(x-utf)%", "old-\u{e9}");
-    check_value("<%REQ(x-gone)%>", "<>");
-    check_value("%REQ(:path)% %REQ(:method)%", "/cart?id=7 GET");
-    check_value("%REQ(:authority)% %REQ(host)%", "shop:80 shop:80");
-    check_value("%PROTOCOL%%%", "HTTP/1.1%");
-    check_value("100%%", "100%");
-    check_value("%%%%", "%%");
-    check_value("\u{e9}", "\u{e9}");
-}
-
-#[test]
-fn the_host_is_the_uris_where_there_is_no_header() {
-    check_request(
-        ("x-a=%REQ(host)%\nx-b=%REQ(:authority)%", "", true),
-        &[],
-        "x-a=shop x-b=shop",
-    );
-}
-
-#[test]
-fn values_that_cannot_be_formatted_are_refused() {
-    let config = "invalid-value: header value configuration";
-    check_value("a\u{7f}", &format!("{config} a\\u{{7f}} is invalid"));
-    check_value(
-        "5%",
-        &format!("{config}: invalid header configuration. Un-escaped %"),
-    );
-    check_value("%REQ%", &format!("{config}: REQ requires parameters"));
-    check_value(
-        "%req(x-a)%",
-        &format!("{config}: Envoy has no formatter like `%req(x-a)%`"),
-    );
-    check_value(
-        "%REQ(x-a) %",
-        &format!("{config}: Envoy has no formatter like `%REQ(x-a) %`"),
-    );
-    check_value(
-        "%REQ(x a)%",
-        &format!("{config}: `x a` is not a header name"),
-    );
-    check_value(
-        "%REQ(a?b?c)%",
-        &format!("{config}: more than one alternative header specified in a?b?c"),
-    );
-    check_value(
-        "%PROTOCOL(2)%",
-        &format!("{config}: PROTOCOL takes no parameters"),
-    );
-    check_value(
-        "%START_TIME%",
-        "not-built: this version does not format %START_TIME% in request headers yet",
-    );
-    check_value(
-        "%RESP(x)%",
-        "not-built: this version does not format %RESP% in request headers yet",
-    );
-    check_value(
-        "%REQ(:scheme)%",
-        "not-built: this version does not format `:scheme` in header values yet",
-    );
-}
-
 /// Prints what is wrong with operations on requests and on responses.
 #[track_caller]
 fn check_faults(request: &str, response: &str, want: &[&str]) {
@@ -283,8 +181,8 @@ fn faults_are_told_in_istios_words_and_once() {
         "x-envoy-max-retries=3",
         &[
             r#"request.set["a b"]: invalid header "a b": not a header name"#,
-            "request.add[\"X-Envoy-Max-Retries\"]: this version does not retry or time out by a \
-             x-envoy-max-retries that is set by a rule yet",
+            "request.add[\"X-Envoy-Max-Retries\"]: requests are not retried or timed out by a \
+             x-envoy-max-retries that a rule sets",
         ],
     );
 }
@@ -297,14 +195,17 @@ fn host_is_an_authority_and_no_header() {
     assert_eq!(find(":authority=b\nhost+=a").as_deref(), Some("b"));
     assert_eq!(find("host=\nhost+=a").as_deref(), Some("a"));
     let written = on_requests("host=b\n:authority+=a");
-    assert_eq!(compile(Some(&written), None, true), (None, None));
+    assert_eq!(
+        compile(Some(&written), None, true, Names::default()),
+        (None, None)
+    );
 }
 
 #[test]
 fn responses_are_formatted_from_their_own_headers() {
     let written =
         on_responses("x-o=new\nx-out=%RESP(x-o)%-%RESP(X-None?x-o)%\nx-add+=<%RESP(x-rm)%>\n-x-rm");
-    let (_, policy) = compile(Some(&written), None, true);
+    let (_, policy) = compile(Some(&written), None, true, Names::default());
     let mut response = Response::new(());
     *response.headers_mut() = headers(&[("x-o", "first"), ("x-rm", "gone")]);
     policy.unwrap().apply(&mut response);
@@ -316,7 +217,7 @@ fn responses_are_formatted_from_their_own_headers() {
 
 /// Applies operations to a local reply, and prints what becomes of its headers.
 fn on_reply(written: &str, body: &'static str, grpc: bool) -> String {
-    let (_, policy) = compile(None, Some(&on_responses(written)), true);
+    let (_, policy) = compile(None, Some(&on_responses(written)), true, Names::default());
     let reply = LocalReply::new(StatusCode::NOT_FOUND, ResponseFlags::NONE).body(body);
     let mut response: Response<Bytes> = reply.into_response(grpc);
     policy.unwrap().apply(&mut response);
