@@ -52,7 +52,17 @@ pub(crate) fn compile(
             }
         }
     }
-    (found.len() == before).then_some(policy)
+    let faultless = found.len() == before;
+    if let Some(complaint) = policy.complaint() {
+        let at = at.field("uriRegexRewrite");
+        let warning = Diagnostic::new(Code::NeverFires, at.field("rewrite"), complaint);
+        found.push(
+            warning.hint(
+                "write \\1 to \\9 for groups, \\0 for all that is found, \\\\ for a backslash",
+            ),
+        );
+    }
+    faultless.then_some(policy)
 }
 
 impl RewritePolicy {

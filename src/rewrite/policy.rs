@@ -50,6 +50,14 @@ impl RewritePolicy {
         self
     }
 
+    /// What a substitution for groups does otherwise than it seems to.
+    pub(super) fn complaint(&self) -> Option<String> {
+        match self.path.as_ref()? {
+            PathRewrite::Regex(regex) => regex.complaint(),
+            PathRewrite::Matched(_) => None,
+        }
+    }
+
     /// The same with a text for everything in the path that RE2 finds.
     ///
     /// # Errors

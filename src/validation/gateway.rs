@@ -152,6 +152,14 @@ fn check_tls(server: &api::Server, protocol: &str, at: At<'_>, found: &mut Diagn
         let message = "server cannot have TLS settings for non HTTPS/TLS ports";
         exclusive(found, at_tls, message);
     }
+    let others = api::ServerTlsSettings {
+        https_redirect: None,
+        ..tls.clone()
+    };
+    if plain && bare && others != api::ServerTlsSettings::default() {
+        let message = "a plain HTTP server does not end TLS: only httpsRedirect has an effect";
+        tell(found, Code::NeverFires, at_tls, message);
+    }
     if tls.https_redirect == Some(true) && !plain {
         let message = "tls.httpsRedirect should only be used with http servers";
         tell(

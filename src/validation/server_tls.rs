@@ -1,5 +1,6 @@
 //! `servers[].tls`: certificates towards a gateway's clients.
 
+use super::client_tls::check_file;
 use super::{exclusive, invalid, missing, tell};
 use crate::api::{self, ServerTlsMode, TlsProtocol};
 use crate::diagnostic::{At, Code, Diagnostics};
@@ -44,6 +45,7 @@ pub(super) fn check(tls: &api::ServerTlsSettings, at: At<'_>, found: &mut Diagno
     }
     check_mode(tls, at, found);
     check_revocations(tls, at, found);
+    check_files(tls, at, found);
     let oldest = tls.min_protocol_version;
     let newest = tls.max_protocol_version;
     if newest != TlsProtocol::TlsAuto && oldest as u32 > newest as u32 {
@@ -172,6 +174,37 @@ fn check_needed(
     {
         let message = format!("{mode} TLS requires a client CA bundle");
         missing(found, at.field("caCertificates"), message);
+    }
+}
+
+/// Warns of files that are not there, where certificates are looked at.
+fn check_files(tls: &api::ServerTlsSettings, at: At<'_>, found: &mut Diagnostics) {
+    let ends = [
+        ServerTlsMode::Simple,
+        ServerTlsMode::Mutual,
+        ServerTlsMode::OptionalMutual,
+    ];
+    if !ends.contains(&tls.mode) {
+        return;
+    }
+    for (field, file) in [
+        ("serverCertificate", &tls.server_certificate),
+        ("privateKey", &tls.private_key),
+        ("caCertificates", &tls.ca_certificates),
+        ("caCrl", &tls.ca_crl),
+    ] {
+        check_file(file, at.field(field), found);
+    }
+    let at = at.field("tlsCertificates");
+    for (n, certificate) in tls.tls_certificates.iter().enumerate() {
+        let at = at.item(n);
+        for (field, file) in [
+            ("serverCertificate", &certificate.server_certificate),
+            ("privateKey", &certificate.private_key),
+            ("caCertificates", &certificate.ca_certificates),
+        ] {
+            check_file(file, at.field(field), found);
+        }
     }
 }
 

@@ -98,6 +98,44 @@ impl Re2Replace {
         Cow::Owned(replaced)
     }
 
+    /// What the substitution does otherwise than it seems to, where it is not a proper one.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let groups = count_groups(&translate(self.pattern()).ok()?);
+        let mut characters = self.substitution().chars();
+        let mut ends = None;
+        while let Some(character) = characters.next() {
+            match (character, characters.clone().next()) {
+                ('\\', Some(digit @ '0'..='9')) => {
+                    let known = digit.to_digit(10).is_some_and(|it| it as usize <= groups);
+                    if !known {
+                        let (verb, plural) = if groups == 1 {
+                            ("is", "")
+                        } else {
+                            ("are", "s")
+                        };
+                        return Some(format!(
+                            "there {verb} {groups} group{plural} in match, and \\{digit} is none \
+                             of them: nothing is replaced"
+                        ));
+                    }
+                }
+                ('\\', Some('\\')) => {}
+                ('\\', other) => {
+                    ends = ends.or_else(|| {
+                        let other = other.map_or(String::new(), |it| it.to_string());
+                        Some(format!(
+                            "\\{other} stands for nothing: what comes after it is left out"
+                        ))
+                    });
+                }
+                _ => continue,
+            }
+            // What stands behind the backslash has been read.
+            characters.next();
+        }
+        ends
+    }
+
     /// The pattern as it was written.
     #[must_use]
     pub fn pattern(&self) -> &str {
