@@ -68,6 +68,12 @@ impl<'r> RequestUrl<'r> {
         self.path_and_query
     }
 
+    /// The authority as the request names it.
+    #[must_use]
+    pub const fn authority(&self) -> &'r str {
+        self.authority
+    }
+
     /// The authority for a URL of `scheme`: without a port that only fits the request's own scheme.
     #[must_use]
     pub fn authority_for(&self, scheme: &str) -> &'r str {

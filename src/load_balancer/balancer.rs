@@ -212,6 +212,17 @@ impl LoadBalancer {
         self.choose(pick)
     }
 
+    /// The same for a try that leaves the priorities of earlier ones, whose endpoints' places are
+    /// given in their order: `retryRemoteLocalities`. It changes nothing where there is one
+    /// priority, or fewer than two tries.
+    #[must_use]
+    pub fn pick_elsewhere(&self, pick: Pick, tried: &[u32]) -> Option<usize> {
+        match &*self.spread.load() {
+            Some(spread) => spread.pick_elsewhere(pick, tried),
+            None => self.pick(pick),
+        }
+    }
+
     /// Apart, so that what it needs is not set up for every pick.
     #[inline(never)]
     fn pick_specially(&self, pick: Pick) -> Option<usize> {

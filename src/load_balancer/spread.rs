@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::balancer::{LoadBalancer, Pick};
 use super::locality::Group;
-use super::priorities::{Count, OVERPROVISIONING, loads};
+use super::priorities::{Count, OVERPROVISIONING, elsewhere, health, loads};
 use super::schedule::Turns;
 use super::status::PriorityStatus;
 use crate::endpoint::Endpoint;
@@ -21,6 +21,8 @@ pub(super) struct Spread {
 struct Level {
     /// The percentage up to which the traffic is its own.
     upto: u64,
+    /// How whole it is, in percent.
+    health: u64,
     /// Whether all its endpoints are used, for too few are left in.
     panics: bool,
     parts: Vec<Part>,
@@ -79,7 +81,7 @@ impl Spread {
         };
         let mut levels = Vec::with_capacity(priorities.len());
         let mut upto = 0;
-        for (groups, load) in priorities.iter().zip(&loads) {
+        for ((groups, load), count) in priorities.iter().zip(&loads).zip(&counts) {
             upto += load.percent;
             let part = |(weight, places): (f64, Vec<u32>)| {
                 let balancer = balance(some(&places), None);
@@ -98,6 +100,7 @@ impl Spread {
             };
             levels.push(Level {
                 upto,
+                health: health(count),
                 panics: load.panics,
                 parts,
                 turns: Mutex::new(Turns::new(weights.iter().copied())),
@@ -130,12 +133,42 @@ impl Spread {
         };
         let percent = dice % 100 + 1;
         let level = self.levels.iter().find(|it| percent <= it.upto)?;
-        let part = match level.parts.as_slice() {
+        level.pick(pick)
+    }
+
+    /// The same for a try that leaves the priorities of earlier ones, whose places are given.
+    pub(super) fn pick_elsewhere(&self, pick: Pick, tried: &[u32]) -> Option<usize> {
+        let healths: Vec<u64> = self.levels.iter().map(|it| it.health).collect();
+        let priority_of = |place: &u32| {
+            let mut levels = self.levels.iter();
+            levels.position(|it| it.parts.iter().any(|part| part.places.contains(place)))
+        };
+        let tried = tried.iter().filter_map(priority_of);
+        let Some(percents) = elsewhere(&healths, tried) else {
+            return self.pick(pick);
+        };
+        let dice = match self.by_hash {
+            true => pick.hash.unwrap_or(pick.roll),
+            false => pick.roll,
+        };
+        let percent = dice % 100 + 1;
+        let mut upto = 0;
+        let meant = self.levels.iter().zip(percents).find(|(_, own)| {
+            upto += own;
+            percent <= upto
+        });
+        meant?.0.pick(pick)
+    }
+}
+
+impl Level {
+    fn pick(&self, pick: Pick) -> Option<usize> {
+        let part = match self.parts.as_slice() {
             [only] => only,
             parts => {
                 // A turn is taken whole or not at all.
-                let mut turns = level.turns.lock().unwrap_or_else(PoisonError::into_inner);
-                let weight = |part: u32| level.weights.get(part as usize).copied().unwrap_or(1.0);
+                let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+                let weight = |part: u32| self.weights.get(part as usize).copied().unwrap_or(1.0);
                 parts.get(turns.next(weight)? as usize)?
             }
         };

@@ -20,6 +20,19 @@ impl MatchRequest {
         }
     }
 
+    /// The block of requests that did not come by `https`.
+    pub(crate) fn of_plain_http() -> Self {
+        let scheme = HeaderMatch {
+            source: HeaderSource::Scheme,
+            text: TextMatch::Exact(b"http".as_slice().into()),
+            inverted: false,
+        };
+        Self {
+            headers: vec![scheme],
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn compile(
         written: &HttpMatchRequest,
         at: At<'_>,

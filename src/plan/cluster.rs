@@ -184,6 +184,12 @@ impl Cluster {
         self.balancer.pick(pick)
     }
 
+    /// The same for a try that leaves the priorities of earlier ones.
+    pub(super) fn pick_elsewhere(&self, pick: Pick, tried: &[u32]) -> Option<usize> {
+        self.settle();
+        self.balancer.pick_elsewhere(pick, tried)
+    }
+
     /// Lets endpoints back whose time is over, and takes note of those that are out.
     pub(crate) fn settle(&self) {
         if let Some(outliers) = &self.outliers

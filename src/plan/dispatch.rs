@@ -73,7 +73,7 @@ impl<T> Dispatch<T> {
             return Ok((endpoint, 0));
         }
         let cluster = routed.cluster().ok_or_else(no_cluster)?;
-        let tried = routed.tried();
+        let (tried, left) = (routed.tried(), routed.left());
         let hash = match &routed.route().balancing {
             None => None,
             Some(balancing) => {
@@ -84,7 +84,11 @@ impl<T> Dispatch<T> {
         let mut again = 0;
         let place = loop {
             let pick = Pick::rolled(self.dice.next_u64()).hash(hash).again(again);
-            let place = cluster.pick(pick).ok_or_else(no_healthy_upstream)?;
+            let place = match left {
+                [] => cluster.pick(pick),
+                left => cluster.pick_elsewhere(pick, left),
+            };
+            let place = place.ok_or_else(no_healthy_upstream)?;
             if !tried.contains(&(place as u32)) || again == HOST_SELECTION_ATTEMPTS {
                 break place;
             }

@@ -78,11 +78,8 @@ pub(super) fn gateway(written: &api::Gateway, at: At<'_>, found: &mut Diagnostic
     for (n, server) in written.servers.iter().enumerate() {
         let at = servers.item(n);
         let Some(tls) = &server.tls else { continue };
-        let redirects = tls.https_redirect == Some(true);
-        if redirects {
-            let at = at.field("tls");
-            report!(found, at: "httpsRedirect" if redirects;);
-        } else {
+        // That has its effect; that it is for plain HTTP only, the validation says.
+        if tls.https_redirect != Some(true) {
             let message = "connections are accepted in front of this library, and TLS ends there";
             let hint = "on purpose: declare the server as plain HTTP, and let what listens end TLS";
             found.push(Diagnostic::new(Code::NotBuilt, at.field("tls"), message).hint(hint));

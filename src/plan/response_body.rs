@@ -108,7 +108,7 @@ impl StreamInfo {
     }
 
     /// Notes the request as it is sent, where headers of its response tell of it.
-    pub(super) fn note_sent(&mut self, sent: SentRequest) {
+    pub(super) fn note_sent(&mut self, sent: Arc<SentRequest>) {
         if let Some(routed) = &mut self.routed {
             routed.note_sent(sent);
         }

@@ -10,7 +10,7 @@ use crate::fault::FaultPolicy;
 use crate::headers::{RequestHeaders, ResponseHeaders};
 use crate::match_request::MatchRequest;
 use crate::mirror::MirrorPolicy;
-use crate::redirect::RedirectPolicy;
+use crate::redirect::{RedirectPolicy, RedirectScheme};
 use crate::retries::RetryPolicy;
 use crate::rewrite::RewritePolicy;
 use crate::route::Weights;
@@ -95,6 +95,17 @@ impl Route {
             mirrors: None,
             balancing: None,
             tells_requests: false,
+        }
+    }
+
+    /// The route that `httpsRedirect` of a Gateway's server puts before all others.
+    pub(super) fn to_https() -> Self {
+        let to = RedirectPolicy::new().scheme(RedirectScheme::Https);
+        Self {
+            rule: Arc::new(MatchRequest::of_plain_http()),
+            redirect: Some(Arc::new(to.keep_port())),
+            choices: vec![Choice::default()],
+            ..Self::unlisted("", Policies::default())
         }
     }
 

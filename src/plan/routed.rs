@@ -43,6 +43,8 @@ pub(crate) struct Routed {
 struct Seldom {
     /// Endpoints of earlier tries, by their place.
     tried: Vec<u32>,
+    /// The endpoints of all tries so far, where another priority is to be preferred.
+    left: Vec<u32>,
     /// An endpoint that is in no cluster.
     passthrough: Option<Endpoint>,
     /// The roll that mirrored requests are routed by.
@@ -126,8 +128,8 @@ impl Routed {
     }
 
     /// Notes the request as it is sent, for the headers of its response.
-    pub(super) fn note_sent(&mut self, sent: SentRequest) {
-        self.seldom.get_or_insert_default().told = Some(Arc::new(sent));
+    pub(super) fn note_sent(&mut self, sent: Arc<SentRequest>) {
+        self.seldom.get_or_insert_default().told = Some(sent);
     }
 
     /// The request as it was sent, where headers of its response tell of it.
@@ -148,9 +150,11 @@ impl Routed {
         let hashed = self.route().balancing.as_ref();
         let hashed = hashed.is_some_and(|it| it.keeps_endpoint);
         let retries: Option<&RetryPolicy> = self.policy();
+        let left = last.filter(|_| retries.is_some_and(RetryPolicy::leaves_localities));
         let last = last.filter(|_| retries.is_some_and(|it| it.avoids_tried_hosts(hashed)));
-        if last.is_some() || sent.is_some() {
+        if last.is_some() || sent.is_some() || left.is_some() {
             let seldom = self.seldom.get_or_insert_default();
+            seldom.left.extend(left);
             seldom.tried.extend(last);
             seldom.sent = sent;
         }
@@ -180,6 +184,13 @@ impl Routed {
     pub(super) fn tried(&self) -> &[u32] {
         let tried = self.seldom.as_ref().map(|it| it.tried.as_slice());
         tried.unwrap_or_default()
+    }
+
+    /// The endpoints of all tries so far, by their place, where another priority is to be preferred.
+    #[inline]
+    pub(super) fn left(&self) -> &[u32] {
+        let left = self.seldom.as_ref().map(|it| it.left.as_slice());
+        left.unwrap_or_default()
     }
 
     #[inline]

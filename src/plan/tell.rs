@@ -1,5 +1,7 @@
 //! What a request tells its endpoint that its client did not say, and what its response tells of it.
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
@@ -62,19 +64,18 @@ pub(super) fn sent(
     routed: &Routed,
     request: &Request<Body>,
     endpoint: &Endpoint,
-) -> Option<SentRequest> {
+) -> Option<Arc<SentRequest>> {
+    #[cold]
+    fn tell(routed: &Routed, request: &Request<Body>, endpoint: &Endpoint) -> Arc<SentRequest> {
+        let host = endpoint.address().to_string();
+        Arc::new(SentRequest::new(request, Some(host), routed.attempt))
+    }
     let tells = routed.route().tells_requests;
-    tells.then(|| {
-        SentRequest::new(
-            request,
-            Some(endpoint.address().to_string()),
-            routed.attempt,
-        )
-    })
+    tells.then(|| tell(routed, request, endpoint))
 }
 
 /// The same for a request that found no endpoint in its destination.
-pub(super) fn unsent(routed: &Routed, parts: &Parts) -> Option<SentRequest> {
+pub(super) fn unsent(routed: &Routed, parts: &Parts) -> Option<Arc<SentRequest>> {
     let tells = routed.route().tells_requests && routed.cluster().is_some();
-    tells.then(|| SentRequest::unsent(parts, routed.attempt, routed.proxy))
+    tells.then(|| Arc::new(SentRequest::unsent(parts, routed.attempt, routed.proxy)))
 }

@@ -72,6 +72,8 @@ pub struct RedirectPolicy {
     scheme: Option<RedirectScheme>,
     authority: Option<Box<str>>,
     port: Option<NonZeroU16>,
+    /// Whether a port stays that is its old scheme's own.
+    keeps_port: bool,
     path: PathChange,
 }
 
@@ -101,6 +103,7 @@ impl RedirectPolicy {
             scheme: None,
             authority: None,
             port: None,
+            keeps_port: false,
             path: PathChange::Keep,
         }
     }
@@ -136,6 +139,14 @@ impl RedirectPolicy {
     #[must_use]
     pub const fn port(mut self, port: NonZeroU16) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// The same with the port the request names, if it names one, even that of its old scheme:
+    /// `httpsRedirect` of a Gateway's server sends `http://shop:80/` to `https://shop:80/`.
+    #[must_use]
+    pub const fn keep_port(mut self) -> Self {
+        self.keeps_port = true;
         self
     }
 
@@ -185,6 +196,7 @@ impl RedirectPolicy {
         let authority = match (&self.authority, self.port) {
             (Some(authority), _) => authority,
             (None, Some(_)) => url.host(),
+            (None, None) if self.keeps_port => url.authority(),
             (None, None) => url.authority_for(scheme),
         };
         let mut location = format!("{scheme}://{authority}");

@@ -14,13 +14,6 @@ pub(crate) fn compile(
     let Some(written) = written else {
         return Some(RetryPolicy::istio_default());
     };
-    let not_built = |field, found: &mut Diagnostics| {
-        let message = format!("this version does not act on {field} yet");
-        found.push(Diagnostic::new(Code::NotBuilt, at.field(field), message));
-    };
-    if written.retry_remote_localities == Some(true) {
-        not_built("retryRemoteLocalities", found);
-    }
     let on = match written.retry_on.as_str() {
         "" => Some(RetryOn::istio_default()),
         text => match RetryOn::parse(text) {
@@ -58,6 +51,9 @@ pub(crate) fn compile(
     }
     if let Some(avoid) = written.retry_ignore_previous_hosts {
         policy = policy.avoid_tried_hosts(avoid);
+    }
+    if written.retry_remote_localities == Some(true) {
+        policy = policy.leave_localities(true);
     }
     Some(policy)
 }

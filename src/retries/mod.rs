@@ -11,6 +11,7 @@
 //! | a block without `attempts` | off |
 //! | `backoff` | 25 ms: retry k waits up to `backoff`·2^(k−1), at most 10 times `backoff`, drawn evenly from zero |
 //! | `perTryTimeout` | none |
+//! | `retryRemoteLocalities` | false; true leaves, after every second try, the priorities tried so far |
 //! | `retryIgnorePreviousHosts` | true; false where the one destination of a rule goes by `consistentHash` |
 //!
 //! The request body is kept while it is sent, up to 1 MiB; a longer one is sent

@@ -13,6 +13,7 @@ pub struct RetryPolicy {
     pub(super) backoff: Duration,
     pub(super) limit: usize,
     pub(super) avoid_tried_hosts: Option<bool>,
+    pub(super) leave_localities: bool,
 }
 
 impl RetryPolicy {
@@ -31,6 +32,7 @@ impl RetryPolicy {
             backoff: Self::BACKOFF,
             limit: Self::LIMIT,
             avoid_tried_hosts: None,
+            leave_localities: false,
         }
     }
 
@@ -69,6 +71,20 @@ impl RetryPolicy {
     pub const fn avoid_tried_hosts(mut self, avoid: bool) -> Self {
         self.avoid_tried_hosts = Some(avoid);
         self
+    }
+
+    /// Whether, after every second try, those that follow leave the priorities of endpoints tried
+    /// so far: `retryRemoteLocalities`. Where every priority has been tried it begins anew. Not
+    /// unless told. A layer used alone picks no endpoints.
+    #[must_use]
+    pub const fn leave_localities(mut self, leave: bool) -> Self {
+        self.leave_localities = leave;
+        self
+    }
+
+    /// Whether tries leave the priorities of earlier ones.
+    pub(crate) const fn leaves_localities(&self) -> bool {
+        self.leave_localities
     }
 
     /// Whether a try avoids the endpoints of earlier ones; `hashed` where a hash chooses them.

@@ -1,12 +1,18 @@
 //! Which endpoints requests go to by where they are.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
+use http::{Request, Response};
+use tower::service_fn;
 use tower_mesh::api::Resources;
+use tower_mesh::body::Body;
+use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::Mesh;
 use tower_mesh::rt::Rng;
 
-use crate::support::{build, service, who};
+use crate::support::{build, service, virtual_service, who};
 
 /// `a.com` with endpoints 1 to 4 in these places and this `trafficPolicy`.
 fn yaml(places: [&str; 4], policy: &str) -> String {
@@ -84,6 +90,42 @@ async fn shares_are_given_to_localities_and_change_with_the_rules() {
     mesh.apply(&other).unwrap();
     let had = shares(&mesh).await;
     assert!(had.len() == 2 && had[&1].abs_diff(20) <= 1, "{had:?}");
+}
+
+/// The endpoints that a request is tried at which always fails.
+async fn tried(retries: &str) -> String {
+    let policy = "{outlierDetection: {consecutive5xxErrors: 100}}";
+    let rule = format!(
+        "  hosts: [a.com]\n  http:\n  - retries: {{attempts: 5, retryOn: 5xx{retries}}}\n    \
+         route: [{{destination: {{host: a.com}}}}]"
+    );
+    let yaml = yaml(["r1/a", "r1/b", "r2/a", "r2/a"], policy) + &virtual_service("it", &rule);
+    let builder = Mesh::builder().rng(Rng::seeded(3)).locality("r1/a");
+    let mesh = build(builder, &yaml);
+    let tried = Arc::new(Mutex::new(String::new()));
+    let seen = tried.clone();
+    let client = mesh.client_with(move |endpoint: &Endpoint| {
+        let (seen, address) = (seen.clone(), endpoint.address().to_string());
+        service_fn(move |_: Request<Body>| {
+            let number = address
+                .trim_end_matches(":80")
+                .trim_start_matches("10.0.0.");
+            seen.lock().unwrap().push_str(number);
+            let response = Response::builder().status(503).body(Body::empty());
+            std::future::ready(Ok::<_, Infallible>(response.unwrap()))
+        })
+    });
+    let request = Request::get("http://a.com/").body(Body::empty()).unwrap();
+    assert_eq!(client.send(request).await.unwrap().status(), 503);
+    std::mem::take(&mut *tried.lock().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_leave_the_places_of_earlier_ones_where_a_rule_says_so() {
+    assert_eq!(tried("").await, "111111");
+    // One place after the other, twice each; in a place those that have not been tried.
+    let far = tried(", retryRemoteLocalities: true").await;
+    assert!(["112234", "112243"].contains(&far.as_str()), "{far}");
 }
 
 #[tokio::test]

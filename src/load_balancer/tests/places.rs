@@ -10,7 +10,7 @@ use super::shares;
 use crate::api::{LocalityDistribute, LocalityFailover, LocalityLoadBalancerSetting};
 use crate::endpoint::{Address, Endpoint, Locality};
 use crate::load_balancer::locality::{Group, compile};
-use crate::load_balancer::priorities::{Count, loads};
+use crate::load_balancer::priorities::{Count, elsewhere, loads};
 use crate::load_balancer::{Algorithm, LoadBalancer, LoadBalancerPolicy, Pick, Warmup};
 use crate::rt::Rng;
 use crate::source::Source;
@@ -225,6 +225,29 @@ fn priorities_get_what_envoy_gives_them() {
     check_loads(&[(0, 3), (0, 6)], 0, &[100, 0], &[]);
     check_loads(&[(1, 2)], 50, &[100], &[]);
     check_loads(&[], 50, &[], &[]);
+}
+
+/// The priorities of the tries of a request that always fails, with one endpoint in each.
+fn tries(healths: &[u64], count: usize) -> String {
+    let mut tried: Vec<usize> = Vec::new();
+    for _ in 0..count {
+        let percents = elsewhere(healths, tried.iter().copied());
+        let next = percents.map_or(0, |it| it.iter().position(|it| *it == 100).unwrap());
+        tried.push(next);
+    }
+    tried.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_second_try_leaves_the_priorities_tried() {
+    // As Envoy 1.40 was seen to do.
+    assert_eq!(tries(&[100, 100, 100], 10), "0011220011");
+    assert_eq!(tries(&[100], 5), "00000");
+    // What has nobody left is never gone to.
+    assert_eq!(tries(&[100, 0, 100], 8), "00220022");
+    assert_eq!(elsewhere(&[0, 0], [0, 0].into_iter()), None);
+    let shared = elsewhere(&[100, 50, 50], [0, 0].into_iter());
+    assert_eq!(shared, Some(vec![0, 50, 50]));
 }
 
 proptest! {

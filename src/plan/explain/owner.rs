@@ -35,6 +35,9 @@ pub(super) fn find(plan: &Plan, source: &Source, port: u16, authority: &str) -> 
     let first = serving.first().and_then(|it| plan.rules.owners.get(*it));
     let because = match (&name, first) {
         (Some(_), Some(owner)) => in_words(owner, &names, &asked),
+        (Some(name), None) if plan.rules.unknown_hosts == UnknownHosts::NotFound => {
+            format!("no VirtualService serves {name}: its server sends plain HTTP to https")
+        }
         (Some(name), None) => {
             format!("no VirtualService owns {name}: requests take the service's own route")
         }
