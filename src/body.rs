@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use http_body_util::combinators::UnsyncBoxBody;
 
 /// Any error, as tower and hyper pass it around.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -45,8 +44,10 @@ pub struct Body(Kind);
 enum Kind {
     /// What is left of one piece in memory; nothing, once it is taken.
     Full(Bytes),
-    Stream(UnsyncBoxBody<Bytes, BodyError>),
+    Stream(Boxed),
 }
+
+type Boxed = Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError> + Send>>;
 
 impl Default for Body {
     fn default() -> Self {
@@ -61,6 +62,11 @@ impl Body {
         Self(Kind::Full(Bytes::new()))
     }
 
+    /// A body that is erased already.
+    pub(crate) fn boxed(body: Boxed) -> Self {
+        Self(Kind::Stream(body))
+    }
+
     /// Erases a body; one that has ended already becomes the empty one.
     pub fn new<B>(body: B) -> Self
     where
@@ -70,7 +76,7 @@ impl Body {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self(Kind::Stream(body.map_err(BodyError::new).boxed_unsync()))
+        Self::boxed(Box::pin(body.map_err(BodyError::new)))
     }
 }
 
@@ -91,7 +97,7 @@ impl HttpBody for Body {
         match &mut self.0 {
             Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+            Kind::Stream(body) => body.as_mut().poll_frame(cx),
         }
     }
 

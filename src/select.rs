@@ -35,6 +35,12 @@ impl<P> Own<P> {
     pub fn new(policy: P) -> Self {
         Self(Arc::new(policy))
     }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &P {
+        &self.0
+    }
 }
 
 impl<P> Clone for Own<P> {

@@ -287,6 +287,7 @@ impl Endpoint {
     }
 
     /// Counts one request until the guard is dropped.
+    #[inline]
     pub fn begin(&self) -> InFlight {
         self.load.active.fetch_add(1, Ordering::Relaxed);
         InFlight {
@@ -333,6 +334,7 @@ impl InFlight {
 }
 
 impl Drop for InFlight {
+    #[inline]
     fn drop(&mut self) {
         self.load.active.fetch_sub(1, Ordering::Relaxed);
     }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{HOST, HeaderMap, HeaderValue};
-use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Extensions, Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
 use crate::context::{Connection, ResponseFlags};
@@ -93,7 +92,7 @@ struct Head {
 
 /// A request as it came, kept for the headers of its response.
 #[derive(Clone, Debug)]
-pub(super) struct NotedRequest {
+pub(crate) struct NotedRequest {
     head: Head,
     connection: Option<Connection>,
     start: SystemTime,
@@ -101,7 +100,7 @@ pub(super) struct NotedRequest {
 }
 
 impl NotedRequest {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
         Self {
             head: Head {
                 method: request.method().clone(),
@@ -142,22 +141,13 @@ impl SentRequest {
     }
 
     /// The same, before an endpoint was found; a proxy has counted the try by then.
-    pub(crate) fn unsent(parts: &Parts, attempts: u32, proxy: bool) -> Self {
-        let mut head = Head {
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            version: parts.version,
-            headers: parts.headers.clone(),
-        };
+    pub(crate) fn unsent<B>(request: &Request<B>, attempts: u32, proxy: bool) -> Self {
+        let mut it = Self::new(request, None, attempts);
         if proxy {
-            head.headers
-                .insert("x-envoy-attempt-count", attempts.into());
+            let headers = &mut it.head.headers;
+            headers.insert("x-envoy-attempt-count", attempts.into());
         }
-        Self {
-            head,
-            host: None,
-            attempts,
-        }
+        it
     }
 
     /// Takes it off a response.
@@ -165,9 +155,9 @@ impl SentRequest {
         response.extensions_mut().remove()
     }
 
-    /// Notes it on a response.
-    pub(crate) fn note<B>(self: Arc<Self>, response: &mut Response<B>) {
-        response.extensions_mut().insert(self);
+    /// Notes it in the extensions of a response.
+    pub(crate) fn note(self: Arc<Self>, extensions: &mut Extensions) {
+        extensions.insert(self);
     }
 }
 

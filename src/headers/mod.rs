@@ -108,7 +108,7 @@ mod tests;
 mod variables;
 
 pub(crate) use config::{authority_of, check, compile};
-pub(crate) use facts::SentRequest;
+pub(crate) use facts::{NotedRequest, SentRequest};
 pub use policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
 pub(crate) use read::Names;
 pub use service::{

@@ -66,6 +66,12 @@ impl HeaderOperations {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
+    /// Whether all values are as they are written.
+    fn is_plain(&self) -> bool {
+        let mut values = self.set.iter().chain(&self.add);
+        values.all(|(_, it)| it.is_plain())
+    }
+
     /// `know` tells, of what is left of the headers, what values are made of.
     fn apply(
         &self,
@@ -77,12 +83,7 @@ impl HeaderOperations {
             headers.remove(name);
         }
         // Values see what is left after removing, and nothing that is set or added.
-        if self
-            .set
-            .iter()
-            .chain(&self.add)
-            .all(|(_, it)| it.is_plain())
-        {
+        if self.is_plain() {
             return self.change(headers, side, || None);
         }
         let mut formatted = Vec::new();
@@ -160,6 +161,20 @@ impl RequestHeaders {
         }
     }
 
+    /// The same for a request from which nothing is borrowed.
+    pub(crate) fn apply_in<B>(&self, request: &mut Request<B>) {
+        if self.0.iter().all(HeaderOperations::is_plain) {
+            let headers = request.headers_mut();
+            for operations in &self.0 {
+                operations.apply(headers, Side::Request, |_, _| {});
+            }
+            return;
+        }
+        let mut headers = std::mem::take(request.headers_mut());
+        self.apply(request, &mut headers);
+        *request.headers_mut() = headers;
+    }
+
     pub(super) fn from_passes(passes: Vec<HeaderOperations>) -> Option<Self> {
         effective(passes).map(Self)
     }
@@ -191,7 +206,7 @@ impl ResponseHeaders {
     }
 
     /// The same, for the answer to this request.
-    pub(super) fn apply_to<B>(&self, response: &mut Response<B>, request: Option<&NotedRequest>) {
+    pub(crate) fn apply_to<B>(&self, response: &mut Response<B>, request: Option<&NotedRequest>) {
         let known = Known::of(response, self.asks);
         let last = LastHeaders::take(response);
         let headers = response.headers_mut();

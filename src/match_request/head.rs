@@ -49,6 +49,7 @@ impl<'r> RequestHead<'r> {
 
     /// The same for a target that is split already.
     #[must_use]
+    #[inline]
     pub fn of_target(
         method: &'r str,
         scheme: &'r str,

@@ -3,7 +3,6 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::uri::Scheme;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -42,16 +41,13 @@ impl<T> MeshClient<T> {
         Self { mesh, chain }
     }
 
-    fn begin<B>(&mut self, request: Request<B>) -> ResponseFuture<T, B>
+    fn begin<B>(&self, request: Request<B>) -> ResponseFuture<T, B>
     where
         T: Transport + Clone,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let border = Border::Client {
-            port: port_of(&request),
-        };
-        let exchange = Exchange::begin(&self.mesh, &mut self.chain, border, request);
+        let exchange = Exchange::begin(&self.mesh, &self.chain, Border::Client, request);
         ResponseFuture::new(exchange)
     }
 }
@@ -70,7 +66,7 @@ impl<T: Transport + Clone> MeshClient<T> {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.clone().begin(request).await
+        self.begin(request).await
     }
 }
 
@@ -103,7 +99,7 @@ pub(super) fn port_of<B>(request: &Request<B>) -> u16 {
         true => uri.port_u16(),
         false => None,
     };
-    match (port, uri.scheme() == Some(&Scheme::HTTPS)) {
+    match (port, uri.scheme_str() == Some("https")) {
         (Some(port), _) => port,
         (None, true) => 443,
         (None, false) => 80,

@@ -7,10 +7,8 @@
 //! the plan reaches every shard at once, and the old plan lives exactly as long
 //! as its requests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use arc_swap::ArcSwap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::plan::{Plan, PlanRef};
 
@@ -18,12 +16,19 @@ use crate::plan::{Plan, PlanRef};
 const SHARDS: usize = 32;
 
 pub(super) struct Current {
-    shards: Box<[Shard]>,
+    shards: Box<[Shard; SHARDS]>,
 }
 
 /// On a cache line of its own.
 #[repr(align(128))]
-struct Shard(ArcSwap<Plan>);
+struct Shard(Mutex<PlanRef>);
+
+impl Shard {
+    fn lock(&self) -> MutexGuard<'_, PlanRef> {
+        // The plan is replaced whole, so a poisoned lock guards one as good as any.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -34,9 +39,9 @@ thread_local! {
 
 impl Current {
     pub(super) fn new(plan: &Plan) -> Self {
-        let shard = || Shard(ArcSwap::from_pointee(plan.clone()));
+        let shard = || Shard(Mutex::new(Arc::new(plan.clone())));
         Self {
-            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            shards: Box::new(std::array::from_fn(|_| shard())),
         }
     }
 
@@ -44,12 +49,14 @@ impl Current {
     pub(super) fn get(&self) -> PlanRef {
         let place = SHARD.with(|place| *place);
         // The remainder is below the number of shards.
-        self.shards[place % self.shards.len()].0.load_full()
+        self.shards[place % SHARDS].lock().clone()
     }
 
     pub(super) fn replace(&self, plan: &Plan) {
-        for shard in &self.shards {
-            shard.0.store(Arc::new(plan.clone()));
+        for shard in self.shards.iter() {
+            let old = std::mem::replace(&mut *shard.lock(), Arc::new(plan.clone()));
+            // What may be the last of a plan is freed outside of the lock.
+            drop(old);
         }
     }
 }

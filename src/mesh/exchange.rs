@@ -1,15 +1,14 @@
 //! One request and its answer: prepare, decide, hand to the chain, and cross the border back.
 
-use std::convert::Infallible;
-use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
+use http_body::Body as _;
 use pin_project::pin_project;
-use tower_service::Service as _;
 
+use super::client::port_of;
 use super::hop::Upgrade;
 use super::upgrade::{Downstream, upgrade_failed};
 use super::{Mesh, codec, hop, prepare};
@@ -17,7 +16,7 @@ use crate::body::BoxError;
 use crate::context::{Preflight, ResponseFlags};
 use crate::match_request::RequestHead;
 use crate::plan::{
-    Chain, ChainFuture, Decision, ResponseBody, Routed, StreamInfo, decide, no_route,
+    Answer, Chain, ChainFuture, Decision, ResponseBody, Routed, StreamInfo, decide, no_route,
 };
 use crate::reply::{LocalReply, is_grpc};
 use crate::request_body::RequestBody;
@@ -26,16 +25,23 @@ use crate::transport::Transport;
 /// Which side of the mesh a request comes in on, and the port it is addressed to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Border {
-    Client { port: u16 },
-    Proxy { port: u16 },
-    Inbound { port: u16 },
+    /// Its URI says the port.
+    Client,
+    Proxy {
+        port: u16,
+    },
+    Inbound {
+        port: u16,
+    },
 }
 
 impl Border {
     /// The port the request is addressed to.
-    pub(super) const fn port(self) -> u16 {
-        let (Self::Client { port } | Self::Proxy { port } | Self::Inbound { port }) = self;
-        port
+    pub(super) fn port<B>(self, request: &Request<B>) -> u16 {
+        match self {
+            Self::Client => port_of(request),
+            Self::Proxy { port } | Self::Inbound { port } => port,
+        }
     }
 }
 
@@ -61,11 +67,25 @@ where
     B::Error: Into<BoxError>,
 {
     /// Routes the request and begins to send it.
+    #[inline]
     pub(super) fn begin(
         mesh: &Mesh,
-        chain: &mut Chain<T>,
+        chain: &Chain<T>,
         border: Border,
-        mut request: Request<B>,
+        request: Request<B>,
+    ) -> Self {
+        // The body gets its own type first, so that the request stays where it lies from here on
+        // until it is sent: each move of a request is paid for.
+        let request = request.map(|body| RequestBody::new(body, ()));
+        Self::send(mesh, chain, border, request)
+    }
+
+    #[inline]
+    fn send(
+        mesh: &Mesh,
+        chain: &Chain<T>,
+        border: Border,
+        mut request: Request<RequestBody<B>>,
     ) -> Self {
         let http1 = request.version() <= Version::HTTP_11;
         let mut notes = Notes {
@@ -77,10 +97,18 @@ where
         };
         match notes.route(mesh, border, &mut request) {
             Ok(routed) => {
-                notes.info.set_route(routed.clone());
-                // Written where it stays: futures are large, and each move is paid for.
+                let call = match chain.prepare(&routed, &mut request) {
+                    Some(prepared) => {
+                        let request = request.map(RequestBody::erase);
+                        chain.send(prepared, StreamInfo::of(routed), request)
+                    }
+                    None => {
+                        notes.info.set_route(routed.clone());
+                        chain.send_whole(routed, request)
+                    }
+                };
                 Self {
-                    call: Some(chain.call(request.map(|body| RequestBody::new(body, routed)))),
+                    call: Some(call),
                     reply: None,
                     notes,
                 }
@@ -146,9 +174,7 @@ impl Notes {
             self.unread = unread;
         }
         let scheme = match border {
-            Border::Client { .. } | Border::Inbound { .. } => {
-                request.uri().scheme_str().unwrap_or("http")
-            }
+            Border::Client | Border::Inbound { .. } => request.uri().scheme_str().unwrap_or("http"),
             Border::Proxy { .. } => hop::scheme(request).ok_or_else(no_route)?,
         };
         let named = prepare::authority(request).ok_or_else(prepare::no_host)?;
@@ -159,19 +185,23 @@ impl Notes {
             request.uri().path_and_query().ok_or_else(no_route)?,
             request.headers(),
         );
-        match decide(mesh.plan(), border.port(), &head, &mesh.shared.dice) {
-            Decision::Route(routed) => Ok(routed.coming(proxy, self.grpc, named.by_header)),
+        let plan = mesh.plan();
+        let port = border.port(request);
+        let matched = match decide(&plan, port, &head, &mesh.shared.dice) {
+            Decision::Route(matched) => matched,
             // A host that nothing declares is refused on the way out, not on the way in.
-            Decision::Reply(_, Some(routed)) if matches!(border, Border::Inbound { .. }) => {
-                Ok(routed.coming(proxy, self.grpc, named.by_header))
+            Decision::Reply(_, Some(matched)) if matches!(border, Border::Inbound { .. }) => {
+                matched
             }
-            Decision::Reply(reply, routed) => {
-                if let Some(routed) = routed {
-                    self.info.set_route(routed);
+            Decision::Reply(reply, matched) => {
+                if let Some(matched) = matched {
+                    self.info.set_route(Routed::new(plan, matched));
                 }
-                Err(reply)
+                return Err(reply);
             }
-        }
+        };
+        let routed = Routed::new(plan, matched);
+        Ok(routed.coming(proxy, self.grpc, named.by_header))
     }
 }
 
@@ -181,35 +211,41 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn poll_response(
+    /// The answer, unless `refused` makes an error of it.
+    #[inline]
+    pub(super) fn poll_response<E>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Polled<T::ResponseBody> {
+        refused: impl FnOnce(&Answer<T>) -> Option<E>,
+    ) -> Poll<Result<Answer<T>, E>> {
         let this = self.project();
-        // Completed where it lies: each move of a response is paid for.
-        let mut polled = match this.call.as_pin_mut() {
-            Some(call) => call.poll(cx),
+        let info = &mut this.notes.info;
+        let finish = |response: &mut Answer<T>| {
+            complete(response, info);
+            refused(response).map_or(Ok(()), Err)
+        };
+        match this.call.as_pin_mut() {
+            Some(call) => call.poll_response(cx, finish),
             None => {
                 let reply = this.reply.take().map(|reply| *reply);
                 let reply = reply.unwrap_or_else(no_route);
-                let mut response: Response<ResponseBody<_>> = reply.into_response(this.notes.grpc);
+                let mut response: Answer<T> = reply.into_response(this.notes.grpc);
                 response.extensions_mut().insert(Refused);
+                finish(&mut response)?;
                 Poll::Ready(Ok(response))
             }
-        };
-        if let Poll::Ready(Ok(response)) = &mut polled {
-            let mut info = std::mem::take(&mut this.notes.info);
-            if !response.extensions().is_empty() && is_unsent(response) {
-                info.note_unsent();
-            }
-            response.body_mut().info_mut().complete(info);
         }
-        polled
     }
 }
 
-/// An exchange never fails: what goes wrong is an answer too.
-pub(super) type Polled<B> = Poll<Result<Response<ResponseBody<B>>, Infallible>>;
+/// Tells a response what was known of its request before it was sent.
+#[inline]
+fn complete<B>(response: &mut Response<ResponseBody<B>>, info: &mut StreamInfo) {
+    if !response.extensions().is_empty() && is_unsent(response) {
+        info.note_unsent();
+    }
+    response.body_mut().info_mut().complete(info);
+}
 
 /// Whether a response was given where the request had a destination and was kept from it.
 fn is_unsent<B>(response: &Response<B>) -> bool {

@@ -3,7 +3,6 @@
 use http::Request;
 use http::request::Parts;
 
-use super::exchange::Border;
 use super::{Forward, Mesh, codec, hop, prepare};
 use crate::plan::{Asked, Explanation, explain, no_route, refused};
 use crate::reply::{LocalReply, is_grpc};
@@ -51,13 +50,13 @@ impl Mesh {
     pub fn explain(&self, request: &Parts) -> Explanation {
         let request = request_of(request);
         let port = super::client::port_of(&request);
-        ask(self, Border::Client { port }, request)
+        ask(self, false, port, request)
     }
 
     /// The same for a request addressed to this port, whatever its URI says.
     #[must_use]
     pub fn explain_at(&self, port: u16, request: &Parts) -> Explanation {
-        ask(self, Border::Client { port }, request_of(request))
+        ask(self, false, port, request_of(request))
     }
 }
 
@@ -66,7 +65,7 @@ impl<T> Forward<T> {
     #[must_use]
     pub fn explain(&self, request: &Parts) -> Explanation {
         let (mesh, port) = self.addressed();
-        ask(mesh, Border::Proxy { port }, request_of(request))
+        ask(mesh, true, port, request_of(request))
     }
 }
 
@@ -80,10 +79,10 @@ fn request_of(parts: &Parts) -> Request<()> {
     request
 }
 
-fn ask(mesh: &Mesh, border: Border, mut request: Request<()>) -> Explanation {
-    let port = border.port();
+/// What becomes of a request at the proxy border or at the client's.
+fn ask(mesh: &Mesh, proxy: bool, port: u16, mut request: Request<()>) -> Explanation {
     let summary = format!("{} {}", request.method(), request.uri());
-    let (authority, scheme) = match receive(mesh, border, &mut request) {
+    let (authority, scheme) = match receive(mesh, proxy, &mut request) {
         Ok(received) => received,
         Err(reply) => return refused(summary, port, is_grpc(request.headers()), reply),
     };
@@ -99,10 +98,9 @@ fn ask(mesh: &Mesh, border: Border, mut request: Request<()>) -> Explanation {
 /// Does what is done to every request before it is routed; gives its authority and its scheme.
 fn receive(
     mesh: &Mesh,
-    border: Border,
+    proxy: bool,
     request: &mut Request<()>,
 ) -> Result<(String, String), LocalReply> {
-    let proxy = matches!(border, Border::Proxy { .. });
     if proxy {
         hop::read_host(request);
         codec::check(request)?;

@@ -102,13 +102,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let grpc = this.exchange.notes.grpc;
-        let Ok(response) = ready!(this.exchange.poll_response(cx));
-        if grpc || response.extensions().is_empty() {
-            return Poll::Ready(Ok(response));
-        }
-        Poll::Ready(match failure(&response) {
-            Some(reply) => Err(MeshError::new(reply, response.body().cause())),
-            None => Ok(response),
+        this.exchange.poll_response(cx, |response| {
+            if grpc || response.extensions().is_empty() {
+                return None;
+            }
+            let reply = failure(response)?;
+            Some(MeshError::new(reply, response.body().cause()))
         })
     }
 }
@@ -122,7 +121,7 @@ where
     type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().exchange.poll_response(cx)
+        self.project().exchange.poll_response(cx, |_| None)
     }
 }
 
@@ -138,7 +137,8 @@ where
         let this = self.project();
         let mut exchange = this.exchange;
         let Notes { unread, http1, .. } = exchange.notes;
-        let Ok(mut response) = ready!(exchange.as_mut().poll_response(cx));
+        let polled = exchange.as_mut().poll_response(cx, |_| None::<Infallible>);
+        let Ok(mut response) = ready!(polled);
         // A reply of our own that nobody asked an upstream for has left the request unread.
         // A bad request ends its connection, whoever calls it that short of the upstream.
         let close = LocalReply::of(&response).map(|reply| {

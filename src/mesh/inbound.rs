@@ -105,7 +105,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let border = Border::Inbound { port: self.port };
-        let exchange = Exchange::begin(&self.mesh, &mut self.chain, border, request);
+        let exchange = Exchange::begin(&self.mesh, &self.chain, border, request);
         InboundFuture::new(exchange)
     }
 }

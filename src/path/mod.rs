@@ -105,7 +105,11 @@ impl PathNormalization {
     /// Whether nothing in the target needs a second look, which is so for most.
     fn is_surely_normal(self, target: &[u8]) -> bool {
         let merges = matches!(self, Self::MergeSlashes | Self::DecodeAndMergeSlashes);
-        !merges && target.first() == Some(&b'/') && target.iter().all(|it| SAFE[usize::from(*it)])
+        !merges
+            && target.first() == Some(&b'/')
+            && target
+                .iter()
+                .fold(true, |safe, it| safe & SAFE[usize::from(*it)])
     }
 
     /// Checks and divides the target in one pass over its bytes.

@@ -3,23 +3,31 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::response_body::{ResponseBody, StreamInfo};
-use super::routed::{FromRoute, Routed};
+use super::routed::{FromRoute, Has as _, Routed};
 use crate::context::ResponseFlags;
-use crate::failure::{ClassifyFailure, Failure};
+use crate::failure::Failure;
 use crate::headers::SentRequest;
 use crate::limits::Limits;
 use crate::outlier_detection::{self, Outcome};
 use crate::reply::LocalReply;
-use crate::retries::Attempts;
+use crate::retries::{Attempts, RetryPolicy};
 use crate::timeout::LimitBody;
 
 type Tried<B> = Result<Response<ResponseBody<B>>, Infallible>;
 
 impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
+    fn policy<'a>(&'a self, routed: &'a Routed) -> Option<&'a RetryPolicy> {
+        routed.policy()
+    }
+
+    fn came_as_grpc(&self, routed: &Routed) -> Option<bool> {
+        Some(routed.grpc)
+    }
+
     fn failure(&self, result: &Tried<B>) -> Option<Failure> {
         LocalReply::of(result.as_ref().ok()?)?.failure.clone()
     }
@@ -45,26 +53,25 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
         routed.cluster()?.limits()
     }
 
-    fn last(&self, result: Tried<B>, retries: u32, flags: ResponseFlags) -> Tried<B> {
-        let Ok(mut response) = result;
-        let failure = LocalReply::of(&response).and_then(|reply| reply.failure.clone());
+    fn last(&self, result: &mut Tried<B>, retries: u32, flags: ResponseFlags) {
+        let Ok(response) = result else { return };
+        let failure = LocalReply::of(response).and_then(|reply| reply.failure.clone());
         if let Some(failure) = failure
             && retries > 0
         {
             let grpc = response.headers().contains_key("grpc-status");
-            let sent = SentRequest::take(&mut response);
-            let (info, cause) = response.into_body().take_apart();
+            let sent = SentRequest::take(response);
+            let (info, cause) = response.body_mut().take_apart();
             let reply: Response<ResponseBody<B>> =
                 LocalReply::for_failure(failure, true).into_response(grpc);
-            response = reply.map(|body| body.about(info).caused_by(cause));
+            *response = reply.map(|body| body.about(info).caused_by(cause));
             if let Some(sent) = sent {
-                sent.note(&mut response);
+                sent.note(response.extensions_mut());
             }
         }
         if !flags.is_empty() {
-            flags.note(&mut response);
+            flags.note(response);
         }
-        Ok(response)
     }
 }
 
@@ -74,34 +81,23 @@ impl<B> LimitBody<ResponseBody<B>> for FromRoute {
     }
 }
 
-/// What a try's end means to outlier detection; nothing where it ended for a reason of ours.
-pub(super) fn outcome<B, E: ClassifyFailure>(
-    ended: &Result<Response<B>, E>,
-    grpc: bool,
-) -> Option<Outcome> {
-    match ended {
-        Ok(response) => {
-            let status = || {
-                response
-                    .headers()
-                    .get("grpc-status")?
-                    .to_str()
-                    .ok()?
-                    .parse()
-                    .ok()
-            };
-            let status = grpc
-                .then(status)
-                .flatten()
-                .map(outlier_detection::grpc_status);
-            let status = status.unwrap_or(response.status().as_u16());
-            Some(Outcome::Response(status))
-        }
-        Err(error) => match error.classify() {
-            Failure::Connect(_) | Failure::ConnectTimeout => Some(Outcome::ConnectFailure),
-            Failure::LocalReset => None,
-            _ => Some(Outcome::Reset),
-        },
+/// What a response means to outlier detection.
+pub(super) fn outcome_of(status: StatusCode, headers: &HeaderMap, grpc: bool) -> Outcome {
+    let of_grpc = || {
+        let status = headers.get("grpc-status")?;
+        status.to_str().ok()?.parse().ok()
+    };
+    let of_grpc = grpc.then(of_grpc).flatten();
+    let of_grpc = of_grpc.map(outlier_detection::grpc_status);
+    Outcome::Response(of_grpc.unwrap_or(status.as_u16()))
+}
+
+/// What a failed try means to outlier detection; nothing where it ended for a reason of ours.
+pub(super) const fn outcome_of_failure(failure: &Failure) -> Option<Outcome> {
+    match failure {
+        Failure::Connect(_) | Failure::ConnectTimeout => Some(Outcome::ConnectFailure),
+        Failure::LocalReset => None,
+        _ => Some(Outcome::Reset),
     }
 }
 

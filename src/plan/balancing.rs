@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use http::Request;
 use http::header::{HOST, HeaderValue};
-use http::request::Parts;
 use http::uri::Authority;
 
 use crate::context::Connection;
@@ -26,19 +26,19 @@ pub(super) struct Balancing {
 impl Balancing {
     /// The hash of a request's key as the request is sent, after header operations and rewrites;
     /// cookies that its client is to keep are told to `cookies`.
-    pub(super) fn hash(
+    pub(super) fn hash<B>(
         &self,
-        request: &Parts,
+        request: &Request<B>,
         proxy: bool,
         roll: u64,
         cookies: &mut Vec<HeaderValue>,
     ) -> Option<u64> {
-        let authority = match request.headers.get(HOST) {
+        let authority = match request.headers().get(HOST) {
             Some(host) => host.to_str().unwrap_or_default(),
-            None => request.uri.authority().map_or("", Authority::as_str),
+            None => request.uri().authority().map_or("", Authority::as_str),
         };
-        let mut from = Keyed::new(authority, request.uri.query(), &request.headers);
-        let connection = request.extensions.get::<Connection>();
+        let mut from = Keyed::new(authority, request.uri().query(), request.headers());
+        let connection = request.extensions().get::<Connection>();
         from.connection = connection.map(|it| (it.remote, it.local));
         from.source = (!proxy).then_some(Ipv4Addr::LOCALHOST.into());
         hash_request(&self.keys, &from, roll, cookies)

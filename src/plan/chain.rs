@@ -1,25 +1,26 @@
 //! The order of the layers: the only place that knows it.
 //!
 //! Envoy's order under Istio. Every layer is the public one; what a route does
-//! not have, passes it by. Two chains of the same layers are made: most routes
-//! have none of fault, redirect, direct response, CORS and mirrors, and take the short one.
+//! not have, passes it by. Most routes have none of fault, redirect, direct
+//! response, CORS and mirrors, and take the rest in one step ([`Usual`]).
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::dispatch::Dispatch;
 use super::mirrors::Mirroring;
-use super::response_body::ResponseBody;
+use super::response_body::StreamInfo;
 use super::routed::{FromRoute, Routed};
-use crate::body::BoxError;
+use super::usual::{Answer, Prepared, Usual, UsualFuture};
+use crate::body::{Body, BoxError};
 use crate::cors_policy::{Cors, CorsLayer};
 use crate::direct_response::{DirectResponse, DirectResponseLayer};
 use crate::fault::{Fault, FaultLayer};
@@ -35,18 +36,13 @@ use crate::rt::Rng;
 use crate::timeout::{Timeout, TimeoutLayer};
 use crate::transport::Transport;
 
-/// From the request's headers to the way out: what is set, what is rewritten, the time for all
-/// tries, the tries.
-type Inner<T> = SetRequestHeaders<Rewrite<Timeout<Retry<Dispatch<T>, R>, R>, R>, R>;
-
-/// The same with copies to mirrors, which leave by themselves: no retries, the same time.
+/// From the request's headers to the way out: what is set, what is rewritten, copies to mirrors,
+/// which leave by themselves, without retries and with the same time; the time for all tries, the
+/// tries.
 type Mirrored<T> = SetRequestHeaders<
     Rewrite<Mirror<Timeout<Retry<Dispatch<T>, R>, R>, Timeout<Dispatch<T>, R>, R>, R>,
     R,
 >;
-
-/// What every route may have. Response headers dress every answer made below.
-type Usual<T> = SetResponseHeaders<Inner<T>, R>;
 
 /// All of it: faults first, then answers that need no upstream, which get no CORS headers.
 ///
@@ -59,11 +55,21 @@ type Whole<T> = SetResponseHeaders<
 
 type R = FromRoute;
 
-/// All layers around the way out.
-#[derive(Clone, Debug)]
-pub(crate) struct Chain<T> {
+/// All layers around the way out; clones share them.
+#[derive(Debug)]
+pub(crate) struct Chain<T>(Arc<Both<T>>);
+
+#[derive(Debug)]
+struct Both<T> {
     usual: Usual<T>,
+    /// Cloned for each of the few requests that take it.
     whole: Whole<T>,
+}
+
+impl<T> Clone for Chain<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
 impl<T: Clone> Chain<T> {
@@ -74,12 +80,11 @@ impl<T: Clone> Chain<T> {
         let shadow = limit.layer(dispatch.clone());
         let retry = RetryLayer::selecting(FromRoute, dice.clone());
         let retry = retry.grpc_deadline_exceeded(exceeded).layer(dispatch);
+        let usual = Usual::new(retry.clone(), exceeded);
         let timeout = limit.layer(retry);
         let rewrite = RewriteLayer::selecting(FromRoute);
         let request_headers = RequestHeadersLayer::selecting(FromRoute);
         let response_headers = ResponseHeadersLayer::selecting(FromRoute);
-        let inner: Inner<T> = request_headers.layer(rewrite.layer(timeout.clone()));
-        let usual = response_headers.layer(inner);
         let mirror = MirrorLayer::selecting(FromRoute, shadow, dice.clone());
         let mirror = mirroring.apply(mirror).layer(timeout);
         let inner: Mirrored<T> = request_headers.layer(rewrite.layer(mirror));
@@ -89,7 +94,55 @@ impl<T: Clone> Chain<T> {
         let redirect = RedirectLayer::selecting(FromRoute).layer(direct_response);
         let fault = FaultLayer::selecting(FromRoute, dice.clone()).layer(redirect);
         let whole = response_headers.layer(fault);
-        Self { usual, whole }
+        Self(Arc::new(Both { usual, whole }))
+    }
+}
+
+impl<T: Transport + Clone> Chain<T> {
+    /// Prepares a request for [`send`](Self::send); nothing for one that is to take
+    /// [the whole chain](Self::send_whole).
+    #[inline]
+    pub(crate) fn prepare<B>(
+        &self,
+        routed: &Routed,
+        request: &mut Request<RequestBody<B>>,
+    ) -> Option<Prepared<T, B>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let usual = !routed.route().is_rare();
+        usual.then(|| self.0.usual.prepare(routed, request))
+    }
+
+    /// Sends what was prepared, its body erased; `info` knows its route.
+    #[inline]
+    pub(crate) fn send<B>(
+        &self,
+        prepared: Prepared<T, B>,
+        info: StreamInfo,
+        request: Request<Body>,
+    ) -> ChainFuture<T, B>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        ChainFuture::Usual(self.0.usual.send(prepared, info, request))
+    }
+
+    /// Begins to send a request through all layers.
+    pub(crate) fn send_whole<B>(
+        &self,
+        routed: Routed,
+        request: Request<RequestBody<B>>,
+    ) -> ChainFuture<T, B>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut whole = self.0.whole.clone();
+        let request = request.map(|body| body.with_note(routed));
+        ChainFuture::Whole(Box::pin(whole.call(request)))
     }
 }
 
@@ -103,45 +156,31 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    Usual(#[pin] Call<Usual<T>, B>),
+    Usual(#[pin] UsualFuture<T, B>),
     // In a box, so that usual routes do not carry the room for it.
     Whole(Pin<Box<Call<Whole<T>, B>>>),
 }
 
-impl<T, B> Future for ChainFuture<T, B>
+impl<T, B> ChainFuture<T, B>
 where
     T: Transport + Clone,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    /// The answer, changed by `finish`.
+    #[inline]
+    pub(crate) fn poll_response<E>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        finish: impl FnOnce(&mut Answer<T>) -> Result<(), E>,
+    ) -> Poll<Result<Answer<T>, E>> {
         match self.project() {
-            ChainProjected::Usual(future) => future.poll(cx),
-            ChainProjected::Whole(future) => future.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<T, B> Service<Request<RequestBody<B, Routed>>> for Chain<T>
-where
-    T: Transport + Clone,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<ResponseBody<T::ResponseBody>>;
-    type Error = Infallible;
-    type Future = ChainFuture<T, B>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<RequestBody<B, Routed>>) -> Self::Future {
-        match request.body().note().route().is_rare() {
-            false => ChainFuture::Usual(self.usual.call(request)),
-            true => ChainFuture::Whole(Box::pin(self.whole.call(request))),
+            ChainProjected::Usual(future) => future.poll_response(cx, finish),
+            ChainProjected::Whole(future) => {
+                let Ok(mut response) = ready!(future.as_mut().poll(cx));
+                finish(&mut response)?;
+                Poll::Ready(Ok(response))
+            }
         }
     }
 }

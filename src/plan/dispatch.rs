@@ -14,15 +14,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, SET_COOKIE};
-use http::request::Parts;
-use http::uri::Scheme;
 use http::{Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 use tower_service::Service;
 
 use super::attempts;
-use super::cluster::Cluster;
 use super::look_up::{self, Found, LookUp};
 use super::response_body::{ResponseBody, StreamInfo};
 use super::routed::Routed;
@@ -51,6 +47,15 @@ pub(crate) struct Dispatch<T> {
     dice: Rng,
 }
 
+/// Where a request goes.
+struct Picked<'r> {
+    endpoint: &'r Endpoint,
+    /// Its place in the destination.
+    place: u32,
+    /// Whether outlier detection asks what becomes of the request.
+    watched: bool,
+}
+
 impl<T> Dispatch<T> {
     pub(crate) const fn new(transport: T, dice: Rng) -> Self {
         Self { transport, dice }
@@ -60,17 +65,19 @@ impl<T> Dispatch<T> {
     fn pick<'r>(
         &'r self,
         routed: &'r Routed,
-        request: &Parts,
+        request: &Request<Body>,
         cookies: &mut Vec<HeaderValue>,
-    ) -> Result<(&'r Endpoint, u32), LocalReply>
+    ) -> Result<Picked<'r>, LocalReply>
     where
         T: Transport,
     {
-        if let Some(endpoint) = self.transport.only_endpoint() {
-            return Ok((endpoint, 0));
-        }
-        if let Some(endpoint) = routed.passthrough() {
-            return Ok((endpoint, 0));
+        let only = self.transport.only_endpoint();
+        if let Some(endpoint) = only.or_else(|| routed.passthrough()) {
+            return Ok(Picked {
+                endpoint,
+                place: 0,
+                watched: false,
+            });
         }
         let cluster = routed.cluster().ok_or_else(no_cluster)?;
         let (tried, left) = (routed.tried(), routed.left());
@@ -95,7 +102,11 @@ impl<T> Dispatch<T> {
             again += 1;
         };
         let endpoint = cluster.endpoints().get(place);
-        Ok((endpoint.ok_or_else(no_healthy_upstream)?, place as u32))
+        Ok(Picked {
+            endpoint: endpoint.ok_or_else(no_healthy_upstream)?,
+            place: place as u32,
+            watched: cluster.is_watched(),
+        })
     }
 }
 
@@ -114,33 +125,50 @@ where
     }
 
     fn call(&mut self, request: Request<RequestBody<B, Routed>>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        let (body, routed) = body.split();
-        let mut info = StreamInfo::of(routed);
+        let mut info = StreamInfo::default();
+        let request = request.map(|body| {
+            let (body, routed) = body.split();
+            info.set_route(routed);
+            body.erase()
+        });
+        self.send(info, request)
+    }
+}
+
+impl<T: Transport + Clone> Dispatch<T> {
+    /// Sends a request whose body is erased; `info` knows its route.
+    pub(super) fn send(
+        &self,
+        mut info: StreamInfo,
+        mut request: Request<Body>,
+    ) -> DispatchFuture<T> {
         let routed = info.routed();
         let grpc = routed.grpc;
         let mut cookies = Vec::new();
-        let (endpoint, place) = match self.pick(routed, &parts, &mut cookies) {
+        let picked = match self.pick(routed, &request, &mut cookies) {
             Ok(picked) => picked,
             Err(reply) => {
-                if let Some(sent) = tell::unsent(routed, &parts) {
+                if let Some(sent) = tell::unsent(routed, &request) {
                     info.note_sent(sent);
                 }
                 return DispatchFuture::answered(reply, info, grpc);
             }
         };
-        let watched =
-            routed.passthrough().is_none() && routed.cluster().is_some_and(Cluster::is_watched);
+        let Picked {
+            endpoint,
+            place,
+            watched,
+        } = picked;
         let (attempt, proxy, names_host) = (routed.attempt, routed.proxy, routed.names_host);
-        if parts.uri.scheme() == Some(&Scheme::HTTPS) {
+        if request.uri().scheme_str() == Some("https") {
             if proxy {
                 // It says how the request came, which does not bind a proxy.
-                parts.uri = scheme::in_clear_form(parts.uri);
+                let uri = std::mem::take(request.uri_mut());
+                *request.uri_mut() = scheme::in_clear_form(uri);
             } else if !self.transport.is_secure() {
                 return DispatchFuture::answered(scheme::in_clear(), info, grpc);
             }
         }
-        let mut request = Request::from_parts(parts, Body::new(Sent(body)));
         if !names_host && address_request(&mut request).is_err() {
             let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE);
             return DispatchFuture::answered(reply, info, grpc);
@@ -217,43 +245,6 @@ where
     }
 }
 
-/// The body of one try, which fails where another try has taken over: its connection ends.
-#[pin_project]
-struct Sent<B>(#[pin] RequestBody<B>);
-
-/// Another try sends the request.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the request is sent again elsewhere")]
-struct GivenUp;
-
-impl<B> http_body::Body for Sent<B>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut body = self.project().0;
-        match body.as_mut().poll_frame(cx) {
-            Poll::Pending if body.is_given_up() => Poll::Ready(Some(Err(GivenUp.into()))),
-            frame => frame.map_err(Into::into),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
-}
-
 /// The host a request names, in lower case and without its port.
 fn host_of<B>(request: &Request<B>) -> Cow<'_, str> {
     let host = request
@@ -309,6 +300,11 @@ impl<T: Transport> PinnedDrop for DispatchFuture<T> {
 }
 
 impl<T: Transport> DispatchFuture<T> {
+    /// What was routed.
+    pub(super) fn routed(&self) -> Option<&Routed> {
+        self.info.as_ref()?.route()
+    }
+
     fn answered(reply: LocalReply, info: StreamInfo, grpc: bool) -> Self {
         Self {
             call: None,
@@ -339,24 +335,27 @@ impl<T: Transport> Future for DispatchFuture<T> {
             None => return Poll::Ready(Ok(this.answer())),
         };
         this.call.set(None);
-        if std::mem::take(this.watched)
-            && let Some(outcome) = attempts::outcome(&ended, *this.grpc)
-        {
-            attempts::report(this.info.as_ref(), outcome);
-        }
+        let watched = std::mem::take(this.watched);
         match ended {
-            Ok(mut response) => {
+            Ok(response) => {
+                let (mut head, body) = response.into_parts();
+                if watched {
+                    let outcome = attempts::outcome_of(head.status, &head.headers, *this.grpc);
+                    attempts::report(this.info.as_ref(), outcome);
+                }
                 let mut info = this.info.take().unwrap_or_default();
                 let in_flight = this.in_flight.take();
-                info.tell_sent(&mut response);
+                info.tell_sent(&mut head.extensions);
                 for cookie in info.cookies() {
-                    response.headers_mut().append(SET_COOKIE, cookie.clone());
+                    head.headers.append(SET_COOKIE, cookie.clone());
                 }
-                Poll::Ready(Ok(
-                    response.map(|body| ResponseBody::upstream(body, info, in_flight))
-                ))
+                let body = ResponseBody::upstream(body, info, in_flight);
+                Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Err(error) => {
+                if watched && let Some(outcome) = attempts::outcome_of_failure(&error.classify()) {
+                    attempts::report(this.info.as_ref(), outcome);
+                }
                 *this.reply = Some(Box::new(LocalReply::for_failure(error.classify(), false)));
                 let error: BoxError = error.into();
                 let response = this.answer();
@@ -376,7 +375,7 @@ impl<T: Transport> DispatchProjected<'_, T> {
         let reply = self.reply.take().map_or_else(no_cluster, |reply| *reply);
         let mut info = self.info.take().unwrap_or_default();
         let mut response: Response<ResponseBody<B>> = reply.into_response(*self.grpc);
-        info.tell_sent(&mut response);
+        info.tell_sent(response.extensions_mut());
         response.map(|body| body.about(info))
     }
 }

@@ -48,6 +48,7 @@ mod tell;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
 mod traffic_policy;
+mod usual;
 mod virtual_services;
 mod visible;
 
@@ -61,7 +62,8 @@ pub(crate) use mirrors::Mirroring;
 use origin::{Origin, Owners};
 pub use response_body::{ResponseBody, StreamInfo};
 use route::{Choice, Route};
-pub(crate) use routed::{PlanRef, Routed};
+pub(crate) use routed::{Matched, PlanRef, Routed};
+pub(crate) use usual::Answer;
 
 /// The rules in force and the endpoints they lead to.
 ///
@@ -127,10 +129,10 @@ enum UnknownHosts {
 /// What is to be done with a request.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// Hand it to the chain with this note.
-    Route(Routed),
-    /// Answer it here; the note, where there is one, is for the log.
-    Reply(LocalReply, Option<Routed>),
+    /// Hand it to the chain with a note of this.
+    Route(Matched),
+    /// Answer it here; what it met, where it met something, is for the log.
+    Reply(LocalReply, Option<Matched>),
 }
 
 /// The places of the routes that no table lists.
@@ -138,7 +140,8 @@ const ALLOW_ANY: u32 = u32::MAX;
 const BLOCK_ALL: u32 = u32::MAX - 1;
 
 /// Decides by the request as it came, the port it was addressed to, and a roll of the dice.
-pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
+#[inline]
+pub(crate) fn decide(plan: &Plan, port: u16, request: &RequestHead<'_>, dice: &Rng) -> Decision {
     let rules = &*plan.rules;
     let table = rules.tables.get(&port).unwrap_or(&rules.elsewhere);
     let Some(host) = table.hosts.find(request.authority) else {
@@ -156,27 +159,33 @@ pub(crate) fn decide(plan: PlanRef, port: u16, request: &RequestHead<'_>, dice: 
         Some(roll) => route.choose_by(roll),
         None => route.choose(dice),
     };
-    let mut routed = Routed::new(plan, place, choice.unwrap_or_default());
+    let choice = choice.unwrap_or_default();
+    let mut matched = Matched::new(place, choice);
     if let Some(roll) = roll {
-        routed = routed.rolled(roll);
+        matched.note_roll(roll);
     }
-    if routed.is_passed() {
-        routed.pass_to(balancing::original_destination(request.authority, port));
+    let passes = route.balancing.as_ref().is_some_and(|it| it.passes);
+    if passes
+        && plan
+            .cluster(route, choice)
+            .is_some_and(Cluster::is_passthrough)
+    {
+        matched.pass_to(balancing::original_destination(request.authority, port));
     }
-    Decision::Route(routed)
+    Decision::Route(matched)
 }
 
-fn unknown_host(plan: PlanRef, port: u16, authority: &str) -> Decision {
+fn unknown_host(plan: &Plan, port: u16, authority: &str) -> Decision {
     match plan.rules.unknown_hosts {
         UnknownHosts::Passthrough => {
-            let mut routed = Routed::new(plan, ALLOW_ANY, 0);
-            routed.pass_to(balancing::original_destination(authority, port));
-            Decision::Route(routed)
+            let mut matched = Matched::new(ALLOW_ANY, 0);
+            matched.pass_to(balancing::original_destination(authority, port));
+            Decision::Route(matched)
         }
         UnknownHosts::Refused => {
             let reply = LocalReply::new(http::StatusCode::BAD_GATEWAY, ResponseFlags::NONE);
-            let routed = Routed::new(plan, BLOCK_ALL, 0);
-            Decision::Reply(reply.details("direct_response"), Some(routed))
+            let matched = Matched::new(BLOCK_ALL, 0);
+            Decision::Reply(reply.details("direct_response"), Some(matched))
         }
         UnknownHosts::NotFound => Decision::Reply(no_route(), None),
     }
@@ -196,7 +205,16 @@ impl Plan {
         move || rules.strong_count() > 0
     }
 
+    /// The destination of this place among a route's, where there is one.
+    #[inline]
+    fn cluster(&self, route: &Route, choice: u32) -> Option<&Cluster> {
+        let cluster = route.choices.get(choice as usize)?.cluster?;
+        let cluster: &Cluster = self.clusters.get(cluster as usize)?;
+        Some(cluster).filter(|it| it.exists())
+    }
+
     /// The route of this place.
+    #[inline]
     fn route(&self, place: u32) -> &Route {
         let rules = &*self.rules;
         match place {

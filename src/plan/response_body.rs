@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Response};
+use http::{Extensions, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 use tokio::time::Instant;
@@ -45,6 +45,8 @@ struct Told {
 }
 
 impl StreamInfo {
+    /// What is known of a request that is routed.
+    #[inline]
     pub(crate) const fn of(routed: Routed) -> Self {
         Self {
             routed: Some(routed),
@@ -54,8 +56,15 @@ impl StreamInfo {
     }
 
     /// The same request has this route.
+    #[inline]
     pub(crate) fn set_route(&mut self, routed: Routed) {
         self.routed = Some(routed);
+    }
+
+    /// The route, to be [set](Self::set_route) again.
+    #[inline]
+    pub(super) const fn take_route(&mut self) -> Option<Routed> {
+        self.routed.take()
     }
 
     /// Notes what a proxy's log tells of the request.
@@ -76,13 +85,19 @@ impl StreamInfo {
 
     /// Takes over what was known before the request was sent, where nothing later is known.
     #[inline]
-    pub(crate) fn complete(&mut self, before: Self) {
+    pub(crate) fn complete(&mut self, before: &mut Self) {
         if self.routed.is_none() {
-            self.routed = before.routed;
+            self.routed = before.routed.take();
         }
         if before.told.is_some() {
-            self.told = before.told;
+            self.told = before.told.take();
         }
+    }
+
+    /// What was routed, where that is known.
+    #[inline]
+    pub(crate) const fn route(&self) -> Option<&Routed> {
+        self.routed.as_ref()
     }
 
     /// What was routed; made with it, so it is there.
@@ -116,9 +131,9 @@ impl StreamInfo {
 
     /// Hands a response the request it answers, where its headers tell of it.
     #[inline]
-    pub(super) fn tell_sent<B>(&mut self, response: &mut Response<B>) {
+    pub(super) fn tell_sent(&mut self, extensions: &mut Extensions) {
         if let Some(sent) = self.routed.as_mut().and_then(Routed::take_sent) {
-            sent.note(response);
+            sent.note(extensions);
         }
     }
 
@@ -259,9 +274,8 @@ impl<B> ResponseBody<B> {
     }
 
     /// What is known beside a local answer's text.
-    pub(super) fn take_apart(self) -> (StreamInfo, Option<Cause>) {
-        let cause = self.cause();
-        (self.info, cause)
+    pub(super) fn take_apart(&mut self) -> (StreamInfo, Option<Cause>) {
+        (std::mem::take(&mut self.info), self.cause())
     }
 
     /// The error a local answer stands for.

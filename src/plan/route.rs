@@ -110,6 +110,7 @@ impl Route {
     }
 
     /// The destination one roll of the dice gives, by its place among the choices.
+    #[inline]
     pub(super) fn choose(&self, dice: &Rng) -> Option<u32> {
         let weights = self.weights.as_ref()?;
         Some(match weights.only() {
@@ -124,6 +125,7 @@ impl Route {
     }
 
     /// Whether the route has one of the concepts that most routes do without.
+    #[inline]
     pub(super) fn is_rare(&self) -> bool {
         let policies = &self.policies;
         policies.fault.is_some()

@@ -25,8 +25,7 @@ pub(crate) type PlanRef = Arc<Plan>;
 #[derive(Clone)]
 pub(crate) struct Routed {
     pub(super) plan: PlanRef,
-    pub(super) route: u32,
-    pub(super) choice: u32,
+    matched: Matched,
     /// The try under way, from 1.
     pub(super) attempt: u32,
     /// Whether the request passes through a proxy, which tells endpoints so.
@@ -35,6 +34,13 @@ pub(crate) struct Routed {
     pub(super) grpc: bool,
     /// Whether the request has a `Host` header.
     pub(super) names_host: bool,
+}
+
+/// What a request met in a plan.
+#[derive(Clone)]
+pub(crate) struct Matched {
+    pub(super) route: u32,
+    pub(super) choice: u32,
     /// What few requests have; in a box, for the note is moved and cloned often.
     seldom: Option<Box<Seldom>>,
 }
@@ -57,27 +63,14 @@ struct Seldom {
     told: Option<Arc<SentRequest>>,
 }
 
-impl Routed {
-    pub(super) const fn new(plan: PlanRef, route: u32, choice: u32) -> Self {
+impl Matched {
+    #[inline]
+    pub(super) const fn new(route: u32, choice: u32) -> Self {
         Self {
-            plan,
             route,
             choice,
-            attempt: 1,
-            proxy: false,
-            grpc: false,
-            names_host: false,
             seldom: None,
         }
-    }
-
-    /// The same, for a request that comes through a proxy or not, as a gRPC call or not, and with
-    /// a `Host` header or not.
-    pub(crate) const fn coming(mut self, proxy: bool, grpc: bool, names_host: bool) -> Self {
-        self.proxy = proxy;
-        self.grpc = grpc;
-        self.names_host = names_host;
-        self
     }
 
     /// Notes that the request goes to an endpoint that is in no cluster.
@@ -85,28 +78,45 @@ impl Routed {
         self.seldom.get_or_insert_default().passthrough = Some(endpoint);
     }
 
-    /// The same, routed by this roll of the dice.
-    pub(super) fn rolled(mut self, roll: u64) -> Self {
+    /// Notes that the request was routed by this roll of the dice.
+    pub(super) fn note_roll(&mut self, roll: u64) {
         self.seldom.get_or_insert_default().roll = Some(roll);
+    }
+}
+
+impl Routed {
+    #[inline]
+    pub(crate) const fn new(plan: PlanRef, matched: Matched) -> Self {
+        Self {
+            plan,
+            matched,
+            attempt: 1,
+            proxy: false,
+            grpc: false,
+            names_host: false,
+        }
+    }
+
+    /// The same, for a request that comes through a proxy or not, as a gRPC call or not, and with
+    /// a `Host` header or not.
+    #[inline]
+    pub(crate) const fn coming(mut self, proxy: bool, grpc: bool, names_host: bool) -> Self {
+        self.proxy = proxy;
+        self.grpc = grpc;
+        self.names_host = names_host;
         self
     }
 
     /// The roll the request was routed by, where mirrors need it.
     pub(super) fn roll(&self) -> Option<u64> {
-        self.seldom.as_ref()?.roll
-    }
-
-    /// Whether the destination is the address the request was sent to.
-    pub(super) fn is_passed(&self) -> bool {
-        let balancing = self.route().balancing.as_ref();
-        balancing.is_some_and(|it| it.passes) && self.cluster().is_some_and(Cluster::is_passthrough)
+        self.matched.seldom.as_ref()?.roll
     }
 
     /// The same request on its way to another destination of its route.
     pub(super) fn to_choice(&self, choice: u32) -> Self {
         let mut other = self.clone();
-        other.choice = choice;
-        if let Some(seldom) = &mut other.seldom {
+        other.matched.choice = choice;
+        if let Some(seldom) = &mut other.matched.seldom {
             seldom.passthrough = None;
         }
         other
@@ -116,31 +126,31 @@ impl Routed {
     #[inline]
     pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
         if !cookies.is_empty() {
-            self.seldom.get_or_insert_default().cookies = cookies;
+            self.matched.seldom.get_or_insert_default().cookies = cookies;
         }
     }
 
     /// Cookies the client is to keep.
     #[inline]
     pub(super) fn cookies(&self) -> &[HeaderValue] {
-        let cookies = self.seldom.as_ref().map(|it| it.cookies.as_slice());
+        let cookies = self.matched.seldom.as_ref().map(|it| it.cookies.as_slice());
         cookies.unwrap_or_default()
     }
 
     /// Notes the request as it is sent, for the headers of its response.
     pub(super) fn note_sent(&mut self, sent: Arc<SentRequest>) {
-        self.seldom.get_or_insert_default().told = Some(sent);
+        self.matched.seldom.get_or_insert_default().told = Some(sent);
     }
 
     /// The request as it was sent, where headers of its response tell of it.
     #[inline]
     pub(super) fn take_sent(&mut self) -> Option<Arc<SentRequest>> {
-        self.seldom.as_mut()?.told.take()
+        self.matched.seldom.as_mut()?.told.take()
     }
 
     /// The endpoint that is in no cluster, where the request goes to one.
     pub(super) fn passthrough(&self) -> Option<&Endpoint> {
-        self.seldom.as_ref()?.passthrough.as_ref()
+        self.matched.seldom.as_ref()?.passthrough.as_ref()
     }
 
     /// Notes that another try follows one at the endpoint of this place, of a request that had
@@ -153,7 +163,7 @@ impl Routed {
         let left = last.filter(|_| retries.is_some_and(RetryPolicy::leaves_localities));
         let last = last.filter(|_| retries.is_some_and(|it| it.avoids_tried_hosts(hashed)));
         if last.is_some() || sent.is_some() || left.is_some() {
-            let seldom = self.seldom.get_or_insert_default();
+            let seldom = self.matched.seldom.get_or_insert_default();
             seldom.left.extend(left);
             seldom.tried.extend(last);
             seldom.sent = sent;
@@ -174,7 +184,7 @@ impl Routed {
     pub(super) fn expected_millis(&self, headers: &HeaderMap) -> Option<u64> {
         let retries: Option<&RetryPolicy> = self.policy();
         let per_try = retries.and_then(RetryPolicy::time_for_try);
-        let sent = self.seldom.as_ref().and_then(|it| it.sent);
+        let sent = self.matched.seldom.as_ref().and_then(|it| it.sent);
         let elapsed = sent.map(|it| it.elapsed()).unwrap_or_default();
         expected_millis(self.time(headers), per_try, elapsed)
     }
@@ -182,40 +192,51 @@ impl Routed {
     /// The endpoints of earlier tries, by their place, where another is to be preferred.
     #[inline]
     pub(super) fn tried(&self) -> &[u32] {
-        let tried = self.seldom.as_ref().map(|it| it.tried.as_slice());
+        let tried = self.matched.seldom.as_ref().map(|it| it.tried.as_slice());
         tried.unwrap_or_default()
     }
 
     /// The endpoints of all tries so far, by their place, where another priority is to be preferred.
     #[inline]
     pub(super) fn left(&self) -> &[u32] {
-        let left = self.seldom.as_ref().map(|it| it.left.as_slice());
+        let left = self.matched.seldom.as_ref().map(|it| it.left.as_slice());
         left.unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn route(&self) -> &Route {
-        self.plan.route(self.route)
+        self.plan.route(self.matched.route)
+    }
+
+    /// The place of its route.
+    pub(super) const fn place(&self) -> u32 {
+        self.matched.route
     }
 
     #[inline]
     pub(super) fn choice(&self) -> Option<&Choice> {
-        self.route().choices.get(self.choice as usize)
+        self.route().choices.get(self.matched.choice as usize)
     }
 
     #[inline]
     pub(super) fn cluster(&self) -> Option<&Cluster> {
-        let cluster = self.choice()?.cluster?;
-        let cluster: &Cluster = self.plan.clusters.get(cluster as usize)?;
-        Some(cluster).filter(|it| it.exists())
+        self.plan.cluster(self.route(), self.matched.choice)
+    }
+}
+
+impl fmt::Debug for Matched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matched")
+            .field("route", &self.route)
+            .field("choice", &self.choice)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Routed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Routed")
-            .field("route", &self.route)
-            .field("choice", &self.choice)
+            .field("matched", &self.matched)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
@@ -285,15 +306,7 @@ impl<B> Carry<RequestBody<B, Routed>> for FromRoute {
         request
     }
 
-    #[inline]
-    fn in_place<'r>(
-        &self,
-        request: &'r mut Request<RequestBody<B, Routed>>,
-    ) -> Option<&'r mut RequestBody<B, Routed>> {
-        Some(request.body_mut())
-    }
-
-    fn is_grpc(&self, body: &RequestBody<B, Routed>) -> Option<bool> {
-        Some(body.note().grpc)
+    fn is_grpc(&self, routed: &Routed) -> Option<bool> {
+        Some(routed.grpc)
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::uri::Authority;
 use http::{Method, Request};
 use http_body::Body as _;
@@ -75,7 +74,7 @@ pub(super) fn sent(
 }
 
 /// The same for a request that found no endpoint in its destination.
-pub(super) fn unsent(routed: &Routed, parts: &Parts) -> Option<Arc<SentRequest>> {
+pub(super) fn unsent<B>(routed: &Routed, request: &Request<B>) -> Option<Arc<SentRequest>> {
     let tells = routed.route().tells_requests && routed.cluster().is_some();
-    tells.then(|| Arc::new(SentRequest::unsent(parts, routed.attempt, routed.proxy)))
+    tells.then(|| Arc::new(SentRequest::unsent(request, routed.attempt, routed.proxy)))
 }

@@ -6,12 +6,13 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::content::Content;
 use super::copies::{BodyCopy, Copies};
 
 /// What one request's tries share: the frames sent so far, and where more come from.
 pub(super) struct Log<B> {
     pub(super) frames: Vec<Frame<Bytes>>,
-    pub(super) source: Pin<Box<B>>,
+    pub(super) source: Pin<Box<Content<B>>>,
     /// Who else gets what comes from there.
     pub(super) copies: Option<Box<Copies>>,
     pub(super) kept: usize,
@@ -34,6 +35,21 @@ pub(super) fn copy(frame: &Frame<Bytes>) -> Frame<Bytes> {
 }
 
 impl<B> Log<B> {
+    /// Nothing is read yet.
+    pub(super) const fn new(source: Pin<Box<Content<B>>>, limit: usize) -> Self {
+        Self {
+            frames: Vec::new(),
+            source,
+            copies: None,
+            kept: 0,
+            limit,
+            ended: false,
+            overflown: false,
+            reader: 0,
+            waiting: None,
+        }
+    }
+
     /// Another try reads from now on; gives its number.
     pub(super) fn take_over(&mut self) -> u64 {
         self.reader += 1;
@@ -84,12 +100,12 @@ impl<B: Body<Data = Bytes>> Log<B> {
         if self.overflown {
             return BodyCopy::lost();
         }
-        let left = self.source.size_hint().exact();
+        let left = self.source.hint().exact();
         let copies = self
             .copies
             .get_or_insert_with(|| Box::new(Copies::new(left)));
         let copy = copies.add(limit, self.frames.iter());
-        if self.ended || self.source.is_end_stream() {
+        if self.ended || self.source.is_over() {
             copies.see::<B::Error>(None, true);
         }
         copy
@@ -99,7 +115,7 @@ impl<B: Body<Data = Bytes>> Log<B> {
     pub(super) fn size_hint(&self, at: usize) -> SizeHint {
         let kept = self.frames.iter().skip(at).filter_map(Frame::data_ref);
         let kept = kept.map(|data| data.len() as u64).sum::<u64>();
-        let mut hint = self.source.size_hint();
+        let mut hint = self.source.hint();
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + kept);
         }
@@ -123,9 +139,9 @@ impl<B: Body<Data = Bytes>> Log<B> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let frame = self.source.as_mut().poll_frame(cx);
+        let frame = self.source.as_mut().poll_next(cx);
         if let (Some(copies), Poll::Ready(frame)) = (&mut self.copies, &frame) {
-            copies.see(frame.as_ref(), self.source.is_end_stream());
+            copies.see(frame.as_ref(), self.source.is_over());
         }
         let frame = match frame {
             Poll::Pending => {

@@ -2,7 +2,7 @@
 //! sent again.
 //!
 //! Layers change the state of this body in place, never its type. Until a layer
-//! asks for more it is the caller's own body and nothing is copied or counted.
+//! asks for more it is the caller's own body, in a box, and nothing is copied or counted.
 //! [`RequestBody::track`] makes it tell when the request has gone out whole,
 //! which is when Envoy's timers start. [`RequestBody::arm`] keeps what is sent,
 //! up to a limit, so that a later try can send it again. [`RequestBody::copy`]
@@ -11,20 +11,23 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
+use crate::body::{self, BoxError};
 use crate::select::Own;
 
+mod content;
 mod copies;
 mod end;
 mod log;
 mod replay;
 
+use content::{Content, Kind, KindProjected};
 use copies::Copies;
 pub(crate) use copies::CopyWatch;
 pub use copies::{BodyCopy, CopyLost};
@@ -35,28 +38,13 @@ use log::Log;
 pub use replay::Replay;
 
 /// A request's body, with a note that travels beside it.
+///
+/// A body that has something to send is put into a box once; one that has nothing costs nothing.
 #[pin_project]
 pub struct RequestBody<B, N = ()> {
-    #[pin]
-    content: Content<B>,
+    /// Nothing where there is nothing to send.
+    content: Option<Pin<Box<Content<B>>>>,
     note: N,
-    end: Option<EndTeller>,
-}
-
-#[pin_project(project = ContentProjected)]
-enum Content<B> {
-    Empty,
-    Direct(#[pin] B),
-    /// What is read goes to copies too.
-    Copied {
-        source: Pin<Box<B>>,
-        copies: Box<Copies>,
-    },
-    Replay {
-        log: Arc<Mutex<Log<B>>>,
-        reader: u64,
-        at: usize,
-    },
 }
 
 /// Where a layer finds the [`RequestBody`] of a request, or makes one.
@@ -72,21 +60,13 @@ pub trait Carry<B> {
     /// The request with a body of the one type.
     fn carry(&self, request: Request<B>) -> Request<RequestBody<Self::Inner, Self::Note>>;
 
-    /// The body where it is of the one type already; what is done to it then costs no move.
-    fn in_place<'r>(
-        &self,
-        _: &'r mut Request<B>,
-    ) -> Option<&'r mut RequestBody<Self::Inner, Self::Note>> {
-        None
-    }
-
     /// Whether the request came as a gRPC call, where that was noted before.
-    fn is_grpc(&self, _: &RequestBody<Self::Inner, Self::Note>) -> Option<bool> {
+    fn is_grpc(&self, _: &Self::Note) -> Option<bool> {
         None
     }
 }
 
-impl<P, B> Carry<B> for Own<P> {
+impl<P, B: Body<Data = Bytes>> Carry<B> for Own<P> {
     type Inner = B;
     type Note = ();
 
@@ -95,16 +75,19 @@ impl<P, B> Carry<B> for Own<P> {
     }
 }
 
-impl<B, N> RequestBody<B, N> {
+impl<B: Body<Data = Bytes>, N> RequestBody<B, N> {
     /// The caller's own body.
-    pub const fn new(body: B, note: N) -> Self {
-        Self {
-            content: Content::Direct(body),
-            note,
-            end: None,
-        }
+    #[inline]
+    pub fn new(body: B, note: N) -> Self {
+        let content = match body.is_end_stream() {
+            true => None,
+            false => Some(Content::of(Kind::Direct(body), None)),
+        };
+        Self { content, note }
     }
+}
 
+impl<B, N> RequestBody<B, N> {
     /// What travels beside the body.
     pub const fn note(&self) -> &N {
         &self.note
@@ -117,13 +100,8 @@ impl<B, N> RequestBody<B, N> {
 
     /// Whether another try sends this body now: it will not end, and its connection is of no use.
     pub fn is_given_up(&self) -> bool {
-        match &self.content {
-            Content::Replay { log, reader, .. } => {
-                let log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                log.reader != *reader
-            }
-            Content::Empty | Content::Direct(_) | Content::Copied { .. } => false,
-        }
+        let content = self.content.as_ref();
+        content.is_some_and(|content| content.is_given_up())
     }
 
     /// The body by itself, and what travelled beside it.
@@ -131,24 +109,47 @@ impl<B, N> RequestBody<B, N> {
         let body = RequestBody {
             content: self.content,
             note: (),
-            end: self.end,
         };
         (body, self.note)
+    }
+
+    /// The same body with another note.
+    pub(crate) fn with_note<M>(self, note: M) -> RequestBody<B, M> {
+        RequestBody {
+            content: self.content,
+            note,
+        }
+    }
+}
+
+impl<B, N> RequestBody<B, N>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// The body as it leaves for an endpoint: it fails where another try has taken over.
+    #[inline]
+    pub(crate) fn erase(self) -> body::Body {
+        match self.content {
+            Some(content) if !content.is_over() => body::Body::boxed(content),
+            _ => body::Body::empty(),
+        }
     }
 }
 
 impl<B, N> RequestBody<B, N>
 where
     B: Body<Data = Bytes>,
-    N: Clone,
 {
     /// From now on the body tells when it has gone out whole.
     pub fn track(&mut self) -> RequestEnd {
-        if self.is_end_stream() {
+        let content = self.content.as_mut().filter(|it| !it.is_over());
+        let Some(content) = content else {
             return RequestEnd::past();
-        }
-        let last = !matches!(self.content, Content::Replay { .. });
-        let teller = self.end.get_or_insert_with(|| EndTeller {
+        };
+        let last = !matches!(content.kind, Kind::Replay { .. });
+        let end = content.as_mut().project().end;
+        let teller = end.get_or_insert_with(|| EndTeller {
             state: Arc::default(),
             last,
         });
@@ -156,31 +157,37 @@ where
     }
 
     /// From now on what is sent is kept, up to `limit` bytes; [`Replay::again`] sends it again.
-    pub fn arm(&mut self, limit: usize) -> Replay<B, N> {
+    pub fn arm(&mut self, limit: usize) -> Replay<B, N>
+    where
+        N: Clone,
+    {
         let note = self.note.clone();
-        if let Some(end) = &mut self.end {
+        self.arm_with(limit, note)
+    }
+
+    /// The same; bodies made again carry `note`.
+    #[inline]
+    pub(crate) fn arm_with<M>(&mut self, limit: usize, note: M) -> Replay<B, M> {
+        let Some(mut content) = self.content.take() else {
+            let (log, end) = (None, None);
+            return Replay { log, note, end };
+        };
+        let over = content.is_over();
+        let mut this = content.as_mut().project();
+        if let Some(end) = this.end {
             end.last = false;
         }
-        let log = match std::mem::replace(&mut self.content, Content::Empty) {
-            Content::Empty => None,
-            Content::Replay { log, reader, at } => {
-                self.content = Content::Replay {
-                    log: log.clone(),
-                    reader,
-                    at,
-                };
-                Some(log)
+        let end = this.end.as_ref().map(|it| it.state.clone());
+        let log = match this.kind.as_mut().project() {
+            KindProjected::Replay { log, .. } => Some(log.clone()),
+            _ if over => None,
+            _ => {
+                let teller = content.as_mut().project().end.take();
+                return self.begin_log(content, teller, limit, note);
             }
-            Content::Direct(body) if body.is_end_stream() => None,
-            Content::Direct(body) => Some(self.begin_log(Box::pin(body), None, limit)),
-            Content::Copied { source, .. } if source.is_end_stream() => None,
-            Content::Copied { source, copies } => Some(self.begin_log(source, Some(copies), limit)),
         };
-        Replay {
-            log,
-            note,
-            end: self.end.as_ref().map(|it| it.state.clone()),
-        }
+        self.content = Some(content);
+        Replay { log, note, end }
     }
 
     /// From now on what is read of this body, from its beginning, is read of the copy too.
@@ -188,59 +195,45 @@ where
     /// The copy is lost when more than `limit` bytes wait to be read from it, and when this body
     /// fails or is dropped before its end; this body is never held up.
     pub fn copy(&mut self, limit: usize) -> BodyCopy {
-        match std::mem::replace(&mut self.content, Content::Empty) {
-            Content::Empty => BodyCopy::empty(),
-            Content::Direct(body) if body.is_end_stream() => BodyCopy::empty(),
-            Content::Direct(body) => {
-                let copies = Box::new(Copies::new(body.size_hint().exact()));
-                self.copy_source(Box::pin(body), copies, limit)
+        let Some(mut content) = self.content.take().filter(|it| !it.is_over()) else {
+            return BodyCopy::empty();
+        };
+        let copy = match content.as_mut().project().kind.project() {
+            KindProjected::Replay { log, .. } => {
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                log.copy(limit)
             }
-            Content::Copied { source, copies } => self.copy_source(source, copies, limit),
-            Content::Replay { log, reader, at } => {
-                let kept = log
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .copy(limit);
-                self.content = Content::Replay { log, reader, at };
-                kept
+            KindProjected::Copied { copies, .. } => copies.add(limit, std::iter::empty()),
+            KindProjected::Direct(_) => {
+                let mut copies = Box::new(Copies::new(content.hint().exact()));
+                let copy = copies.add(limit, std::iter::empty());
+                let end = content.as_mut().project().end.take();
+                let source = content;
+                content = Content::of(Kind::Copied { source, copies }, end);
+                copy
             }
-        }
-    }
-
-    fn copy_source(
-        &mut self,
-        source: Pin<Box<B>>,
-        mut copies: Box<Copies>,
-        limit: usize,
-    ) -> BodyCopy {
-        let copy = copies.add(limit, std::iter::empty());
-        self.content = Content::Copied { source, copies };
+        };
+        self.content = Some(content);
         copy
     }
 
-    fn begin_log(
+    fn begin_log<M>(
         &mut self,
-        source: Pin<Box<B>>,
-        copies: Option<Box<Copies>>,
+        source: Pin<Box<Content<B>>>,
+        teller: Option<EndTeller>,
         limit: usize,
-    ) -> Arc<Mutex<Log<B>>> {
-        let log = Arc::new(Mutex::new(Log {
-            frames: Vec::new(),
-            source,
-            copies,
-            kept: 0,
-            limit,
-            ended: false,
-            overflown: false,
-            reader: 0,
-            waiting: None,
-        }));
-        self.content = Content::Replay {
+        note: M,
+    ) -> Replay<B, M> {
+        let log = Arc::new(Mutex::new(Log::new(source, limit)));
+        let end = teller.as_ref().map(|it| it.state.clone());
+        let kind = Kind::Replay {
             log: log.clone(),
             reader: 0,
             at: 0,
         };
-        log
+        self.content = Some(Content::of(kind, teller));
+        let log = Some(log);
+        Replay { log, note, end }
     }
 }
 
@@ -255,52 +248,21 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        // Who reads a body may stop at its last frame, without asking for more.
-        let (frame, last) = match this.content.project() {
-            ContentProjected::Empty => (None, true),
-            ContentProjected::Direct(mut body) => {
-                let frame = ready!(body.as_mut().poll_frame(cx));
-                (frame, this.end.is_some() && body.is_end_stream())
-            }
-            ContentProjected::Copied { source, copies } => {
-                let frame = ready!(source.as_mut().poll_frame(cx));
-                let last = source.is_end_stream();
-                copies.see(frame.as_ref(), last);
-                (frame, last)
-            }
-            ContentProjected::Replay { log, reader, at } => {
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                let frame = ready!(log.poll_frame(*reader, at, cx));
-                (frame, log.source.is_end_stream())
-            }
-        };
-        if (last || !matches!(frame, Some(Ok(_))))
-            && let Some(end) = this.end
-        {
-            end.state.come();
+        match self.project().content {
+            Some(content) => content.as_mut().poll_next(cx),
+            None => Poll::Ready(None),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Empty => true,
-            Content::Direct(body) => body.is_end_stream(),
-            Content::Copied { source, .. } => source.is_end_stream(),
-            Content::Replay { .. } => false,
-        }
+        let content = self.content.as_ref();
+        content.is_none_or(|content| content.is_over())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Empty => SizeHint::with_exact(0),
-            Content::Direct(body) => body.size_hint(),
-            Content::Copied { source, .. } => source.size_hint(),
-            Content::Replay { log, at, .. } => log
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .size_hint(*at),
+            Some(content) => content.hint(),
+            None => SizeHint::with_exact(0),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::end::{EndState, EndTeller};
 use super::log::{Filled, Log};
-use super::{Content, RequestBody};
+use super::{Content, Kind, RequestBody};
 
 /// Makes the body of another try.
 pub struct Replay<B, N = ()> {
@@ -25,28 +25,27 @@ impl<B, N: Clone> Replay<B, N> {
     /// Bodies made before are given up: they get no more frames.
     #[must_use]
     pub fn again(&self) -> Option<RequestBody<B, N>> {
-        let content = match &self.log {
-            None => Content::Empty,
-            Some(log) => {
-                // Frames are pushed whole, so a poisoned log is still a log.
-                let mut kept = log.lock().unwrap_or_else(PoisonError::into_inner);
-                if kept.overflown {
-                    return None;
-                }
-                Content::Replay {
-                    log: log.clone(),
-                    reader: kept.take_over(),
-                    at: 0,
-                }
-            }
+        let Some(log) = &self.log else {
+            return Some(RequestBody {
+                content: None,
+                note: self.note.clone(),
+            });
         };
+        // Frames are pushed whole, so a poisoned log is still a log.
+        let mut kept = log.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.overflown {
+            return None;
+        }
+        let kind = Kind::Replay {
+            log: log.clone(),
+            reader: kept.take_over(),
+            at: 0,
+        };
+        let end = self.end.clone();
+        let end = end.map(|state| EndTeller { state, last: false });
         Some(RequestBody {
-            content,
+            content: Some(Content::of(kind, end)),
             note: self.note.clone(),
-            end: self
-                .end
-                .clone()
-                .map(|state| EndTeller { state, last: false }),
         })
     }
 }

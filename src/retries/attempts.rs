@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
+use super::policy::RetryPolicy;
 use crate::context::ResponseFlags;
 use crate::failure::{ClassifyFailure, Failure};
 use crate::limits::Limits;
@@ -15,6 +16,14 @@ use crate::select::Own;
 ///
 /// Used alone ([`Own`]), errors say themselves what they are and nothing is noted.
 pub trait Attempts<R, E, N> {
+    /// The policy, where there is one for the request.
+    fn policy<'a>(&'a self, note: &'a N) -> Option<&'a RetryPolicy>;
+
+    /// Whether the request came as a gRPC call, where that was noted before.
+    fn came_as_grpc(&self, _: &N) -> Option<bool> {
+        None
+    }
+
     /// What kept the upstream from answering; nothing for an upstream's response.
     fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure>;
 
@@ -34,17 +43,16 @@ pub trait Attempts<R, E, N> {
     /// What limits how many retries are under way.
     fn limits<'a>(&self, note: &'a N) -> Option<&'a Limits>;
 
-    /// The last result when no further try is made, after `retries` of them; `flags` say why, where
+    /// Makes the last result of this one, when no further try is made, after `retries` of them; `flags` say why, where
     /// another was wanted.
-    fn last(
-        &self,
-        result: Result<Response<R>, E>,
-        retries: u32,
-        flags: ResponseFlags,
-    ) -> Result<Response<R>, E>;
+    fn last(&self, result: &mut Result<Response<R>, E>, retries: u32, flags: ResponseFlags);
 }
 
-impl<P, R, E: ClassifyFailure> Attempts<R, E, ()> for Own<P> {
+impl<R, E: ClassifyFailure> Attempts<R, E, ()> for Own<RetryPolicy> {
+    fn policy<'a>(&'a self, (): &'a ()) -> Option<&'a RetryPolicy> {
+        Some(self.policy())
+    }
+
     fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure> {
         match result {
             Ok(response) => LocalReply::of(response)?.failure.clone(),
@@ -68,17 +76,11 @@ impl<P, R, E: ClassifyFailure> Attempts<R, E, ()> for Own<P> {
         None
     }
 
-    fn last(
-        &self,
-        mut result: Result<Response<R>, E>,
-        _: u32,
-        flags: ResponseFlags,
-    ) -> Result<Response<R>, E> {
-        if let Ok(response) = &mut result
+    fn last(&self, result: &mut Result<Response<R>, E>, _: u32, flags: ResponseFlags) {
+        if let Ok(response) = result
             && !flags.is_empty()
         {
             flags.note(response);
         }
-        result
     }
 }

@@ -54,6 +54,7 @@
 
 mod attempts;
 mod config;
+mod future;
 mod head;
 mod on;
 mod policy;
@@ -61,9 +62,11 @@ mod service;
 
 pub use attempts::Attempts;
 pub(crate) use config::compile;
+pub(crate) use future::ArmedBox;
+pub use future::ResponseFuture;
 pub use on::{InvalidRetryOn, RetryOn};
 pub use policy::RetryPolicy;
-pub use service::{ResponseFuture, Retry, RetryLayer};
+pub use service::{Retry, RetryLayer};
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ impl<T> Weights<T> {
 
     /// The only choice, for which no dice need be rolled.
     #[must_use]
+    #[inline]
     pub fn only(&self) -> Option<&T> {
         match self.ranges.as_slice() {
             [(_, only)] => Some(only),
@@ -53,6 +54,7 @@ impl<T> Weights<T> {
 
     /// The choice whose range holds `roll` modulo the sum.
     #[must_use]
+    #[inline]
     pub fn pick(&self, roll: u64) -> &T {
         // The remainder is below a u32, so nothing is lost.
         let point = (roll % u64::from(self.total)) as u32;

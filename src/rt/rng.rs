@@ -40,6 +40,7 @@ impl Rng {
 
     /// The next number of the stream.
     #[must_use]
+    #[inline]
     pub fn next_u64(&self) -> u64 {
         match &self.seeded {
             Some(state) => split_mix(state),

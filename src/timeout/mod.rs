@@ -79,4 +79,5 @@ pub(crate) use config::compile;
 pub(crate) use expected::{expected_millis, to_grpc_timeout};
 pub use grpc::grpc_timeout;
 pub use policy::TimeoutPolicy;
+pub(crate) use service::Watch;
 pub use service::{LimitBody, ResponseFuture, Timeout, TimeoutLayer};

@@ -102,50 +102,17 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let written = self.policy.get(&request).copied().unwrap_or_default();
-        let noted = match self.policy.in_place(&mut request) {
-            Some(body) => self.policy.is_grpc(body),
-            None => None,
-        };
-        let grpc = noted.unwrap_or_else(|| is_grpc(request.headers()));
-        let policy = match grpc {
-            true => written.for_grpc(grpc_timeout(request.headers())),
-            false => written,
-        };
-        let policy = Some(policy).filter(|it| it.limit().is_some());
-        let mut watch = None;
-        let request = match (policy, self.policy.in_place(&mut request)) {
-            (Some(policy), Some(body)) => {
-                watch = Some(self.watch(policy, grpc, body.track()));
-                self.policy.carry(request)
-            }
-            (Some(policy), None) => {
-                let mut request = self.policy.carry(request);
-                watch = Some(self.watch(policy, grpc, request.body_mut().track()));
-                request
-            }
-            (None, _) => self.policy.carry(request),
-        };
-        ResponseFuture {
-            inner: Some(self.inner.call(request)),
-            watch,
-            timer: None,
-        }
-    }
-}
-
-impl<S, K: Clone> Timeout<S, K> {
-    fn watch(&self, policy: TimeoutPolicy, grpc: bool, end: RequestEnd) -> Watch<K> {
-        Watch {
-            policy,
-            grpc,
-            deadline_exceeded: self.deadline_exceeded,
-            sent: end.is_past().then(Instant::now),
-            end,
-            select: self.policy.clone(),
-        }
+        let mut request = self.policy.carry(request);
+        let watch = Watch::begin(
+            written,
+            &self.policy,
+            self.deadline_exceeded,
+            self.policy.is_grpc(request.body().note()),
+            &mut request,
+        );
+        ResponseFuture::new(self.inner.call(request), watch)
     }
 }
 
@@ -157,56 +124,98 @@ pub struct ResponseFuture<F, K> {
     #[pin]
     inner: Option<F>,
     watch: Option<Watch<K>>,
-    // Armed for a request that has gone out and is not answered at once.
-    timer: Option<Timer>,
 }
 
+impl<F, K> ResponseFuture<F, K> {
+    const fn new(inner: F, watch: Option<Watch<K>>) -> Self {
+        Self {
+            inner: Some(inner),
+            watch,
+        }
+    }
+}
+
+/// What is known of a request whose time is limited.
 #[derive(Debug)]
-struct Watch<K> {
+pub(crate) struct Watch<K> {
     policy: TimeoutPolicy,
     grpc: bool,
     deadline_exceeded: bool,
-    end: RequestEnd,
-    /// When the request had gone out whole, once that is known.
-    sent: Option<Instant>,
     select: K,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The request is still going out.
+    Sending(RequestEnd),
+    /// It has gone out; armed for one that is not answered at once, nothing where its time is
+    /// never up.
+    Sent(Option<Timer>),
 }
 
 impl<K> Watch<K> {
-    /// When the time is up; pending while the request is still going out, and where that is never.
-    fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<Instant> {
-        let sent = match self.sent {
-            Some(sent) => sent,
-            None => {
-                ready!(self.end.poll(cx));
-                let sent = self.end.at().unwrap_or_else(Instant::now);
-                *self.sent.insert(sent)
-            }
-        };
-        self.policy
-            .deadline(sent)
-            .map_or(Poll::Pending, Poll::Ready)
-    }
-
-    /// Ready once the time is up, armed when that is first known.
-    fn poll_late(&mut self, timer: &mut Option<Timer>, cx: &Context<'_>) -> Poll<()> {
-        let timer = match timer {
-            Some(timer) => timer,
-            None => timer.insert(Timer::at(ready!(self.poll_deadline(cx)))),
-        };
-        timer.poll(cx)
-    }
-
-    fn limit_body<R>(&self, response: &mut Response<R>)
+    /// What the layer does to a request before it is handed on; nothing where there is no limit.
+    #[inline]
+    pub(crate) fn begin<B, N>(
+        written: TimeoutPolicy,
+        select: &K,
+        deadline_exceeded: bool,
+        grpc: Option<bool>,
+        request: &mut Request<RequestBody<B, N>>,
+    ) -> Option<Self>
     where
-        K: LimitBody<R>,
+        K: Clone,
+        B: Body<Data = Bytes>,
     {
-        if let Some(deadline) = self.sent.and_then(|sent| self.policy.deadline(sent)) {
-            self.select.limit(response.body_mut(), deadline);
+        let grpc = grpc.unwrap_or_else(|| is_grpc(request.headers()));
+        let policy = match grpc {
+            true => written.for_grpc(grpc_timeout(request.headers())),
+            false => written,
+        };
+        policy.limit()?;
+        let end = request.body_mut().track();
+        let phase = match end.is_past() {
+            true => Phase::Sent(policy.deadline(Instant::now()).map(Timer::at)),
+            false => Phase::Sending(end),
+        };
+        Some(Self {
+            policy,
+            grpc,
+            deadline_exceeded,
+            select: select.clone(),
+            phase,
+        })
+    }
+
+    /// Ready once the time is up; pending while the request is still going out, and where that is
+    /// never.
+    pub(crate) fn poll_late(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if let Phase::Sending(end) = &self.phase {
+            ready!(end.poll(cx));
+            let sent = end.at().unwrap_or_else(Instant::now);
+            self.phase = Phase::Sent(self.policy.deadline(sent).map(Timer::at));
+        }
+        match &mut self.phase {
+            Phase::Sent(Some(timer)) => timer.poll(cx),
+            Phase::Sent(None) | Phase::Sending(_) => Poll::Pending,
         }
     }
 
-    fn reply<R: FromLocalReply>(&self) -> Response<R> {
+    /// The same deadline goes on over the body; of a response that came before the request had gone
+    /// out it is not known and as good as whole.
+    #[inline]
+    pub(crate) fn limit_body<R>(&self, response: &mut Response<R>)
+    where
+        K: LimitBody<R>,
+    {
+        if let Phase::Sent(Some(timer)) = &self.phase {
+            self.select.limit(response.body_mut(), timer.deadline());
+        }
+    }
+
+    /// The answer once the time is up.
+    pub(crate) fn reply<R: FromLocalReply>(&self) -> Response<R> {
         LocalReply::upstream_request_timeout("response_timeout", self.deadline_exceeded)
             .into_response(self.grpc)
     }
@@ -231,15 +240,12 @@ where
             return polled;
         };
         match &mut polled {
-            // The same deadline goes on over the body; of a response that came at once, before
-            // there was a reason to look at the clock, it is not known and as good as whole.
             Poll::Ready(Ok(response)) => watch.limit_body(response),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                if watch.poll_late(this.timer, cx).is_ready() {
-                    drop_late(|| this.inner.set(None));
-                    polled = Poll::Ready(Ok(watch.reply()));
-                }
+                ready!(watch.poll_late(cx));
+                drop_late(|| this.inner.set(None));
+                polled = Poll::Ready(Ok(watch.reply()));
             }
         }
         polled

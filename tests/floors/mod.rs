@@ -31,7 +31,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ("body", &[]),
     ("select", &[]),
     ("answer", &["select"]),
-    ("request_body", &["select"]),
+    ("request_body", &["body", "select"]),
     // Second floor: one room for each Istio concept; rooms never import rooms.
     (
         "connection_pool",

@@ -20,3 +20,4 @@ mod status;
 mod support;
 mod tries;
 mod under_load;
+mod usual;

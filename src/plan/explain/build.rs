@@ -36,7 +36,7 @@ pub(crate) fn explain(plan: &PlanRef, source: &Source, asked: Asked<'_>) -> Expl
     let (method, headers) = (request.method().as_str(), request.headers());
     let head = RequestHead::new(method, asked.scheme, asked.authority, path, headers);
     // Which destination the dice choose is not told, so these need not be the mesh's.
-    let decision = decide(plan.clone(), port, &head, &Rng::seeded(0));
+    let decision = decide(plan, port, &head, &Rng::seeded(0));
 
     let summary = format!("{method} {}://{}{path}", asked.scheme, asked.authority);
     let mut it = blank(summary, port);
@@ -47,9 +47,10 @@ pub(crate) fn explain(plan: &PlanRef, source: &Source, asked: Asked<'_>) -> Expl
     it.owned_because = owner.because;
     it.shadowed = owner.shadowed;
     match decision {
-        Decision::Route(routed) => {
-            it.rejected = reject::walk(plan, source, port, &head, Some(routed.route));
-            let origin = plan.rules.origins.get(routed.route as usize);
+        Decision::Route(matched) => {
+            let routed = Routed::new(plan.clone(), matched);
+            it.rejected = reject::walk(plan, source, port, &head, Some(routed.place()));
+            let origin = plan.rules.origins.get(routed.place() as usize);
             if let Some(origin) = origin {
                 let owner = origin.owner().and_then(|it| plan.rules.owners.get(it));
                 it.virtual_service = owner.map(|it| it.name.to_string());
@@ -58,11 +59,11 @@ pub(crate) fn explain(plan: &PlanRef, source: &Source, asked: Asked<'_>) -> Expl
             }
             it.take(&routed, asked);
         }
-        Decision::Reply(reply, routed) => {
+        Decision::Reply(reply, matched) => {
             it.rejected = reject::walk(plan, source, port, &head, None);
             it.status = Some(answered_status(reply, asked));
-            if let Some(routed) = routed {
-                it.route_name = name_of(routed.route());
+            if let Some(matched) = matched {
+                it.route_name = name_of(plan.route(matched.route));
                 it.because = "nothing declares the host, and unknown hosts are refused".to_owned();
             } else if it.rejected.is_empty() {
                 it.because = "nothing is known of the host".to_owned();

@@ -171,22 +171,7 @@ impl List {
     fn arm(self: Arc<Self>, deadline: Instant, cx: &Context<'_>) -> Armed {
         let waker = cx.waker().clone();
         let mut state = self.lock();
-        let entry = Entry::Armed { deadline, waker };
-        let place = match state.free {
-            Some(place) => {
-                if let Some(Entry::Free { next }) = state.entries.get(place) {
-                    state.free = *next;
-                }
-                if let Some(free) = state.entries.get_mut(place) {
-                    *free = entry;
-                }
-                place
-            }
-            None => {
-                state.entries.push(entry);
-                state.entries.len() - 1
-            }
-        };
+        let place = state.add(Entry::Armed { deadline, waker });
         let mut task = None;
         if state.target.is_none_or(|target| deadline < target) {
             state.target = Some(deadline);
@@ -214,6 +199,21 @@ impl List {
 }
 
 impl State {
+    /// Puts an entry where one is free; gives its place.
+    #[inline]
+    fn add(&mut self, entry: Entry) -> usize {
+        if let Some(place) = self.free
+            && let Some(free) = self.entries.get_mut(place)
+            && let Entry::Free { next } = *free
+        {
+            self.free = next;
+            *free = entry;
+            return place;
+        }
+        self.entries.push(entry);
+        self.entries.len() - 1
+    }
+
     /// Marks what is due by `now` and finds the next deadline.
     fn advance(&mut self, now: Instant) -> Vec<Waker> {
         let mut due = Vec::new();
