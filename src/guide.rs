@@ -109,6 +109,8 @@
 //! | `corsPolicy: {allowOrigins: [{exact: "https://shop"}]}` | `CorsLayer::new(CorsPolicy::new().allow_origin("https://shop"))` |
 //! | `headers: {request: {set: {x-tier: gold}}}` | `RequestHeadersLayer::new(RequestHeaders::new(HeaderOperations::new().set(…)))` |
 //! | `mirrors: [{destination: …, percentage: {value: 10}}]` | `MirrorLayer::new(MirrorPolicy::new(Percent::from_whole(10)), shadow)` |
+//! | `loadBalancer: {simple: ROUND_ROBIN}` and `outlierDetection: {}` | `BalanceLayer::new(LoadBalancerPolicy::new(Algorithm::RoundRobin), endpoints).outlier_detection(OutlierDetectionPolicy::default())` |
+//! | `connectionPool: {http: {http2MaxRequests: 100}}` | `ConnectionPoolLayer::new(Limits::new(…))` |
 //! | `route` with weights, `match`, a DestinationRule | the mesh alone: they choose between services |
 //!
 //! The same answer both ways:

@@ -45,7 +45,7 @@
 //! | `http[].headers`, `http[].route[].headers` | [`headers`] |
 //! | `trafficPolicy.loadBalancer` | [`load_balancer`] |
 //! | `trafficPolicy.connectionPool`, `retryBudget` | [`connection_pool`], [`limits`], [`connection`] |
-//! | `trafficPolicy.outlierDetection` | [`outlier_detection`] |
+//! | `trafficPolicy.outlierDetection` | [`outlier_detection`]; with `loadBalancer` as a layer: [`balance`] |
 //! | `trafficPolicy.tls`, `https` URIs | [`tls`] |
 //! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
 //! | `resolution: DNS` and its like: where names are looked up | [`resolver`] |
@@ -123,6 +123,7 @@ pub mod service_entry;
 pub mod timeout;
 
 // Third floor: the way out.
+pub mod balance;
 pub mod transport;
 
 // Fourth floor: the only code that knows every room.

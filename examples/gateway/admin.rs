@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_mesh::endpoint::Locality;
 use tower_mesh::load_balancer::{BalancerStatus, PriorityStatus, TableStatus};
-use tower_mesh::mesh::{BreakerStatus, ClusterStatus, EndpointStatus, LimitsStatus, Mesh};
+use tower_mesh::mesh::{
+    BreakerStatus, ClusterStatus, EndpointStatus, LimitsStatus, Mesh, OutlierStatus,
+};
+use tower_mesh::outlier_detection::RateStatus;
 
 /// Serves `GET /clusters` until the program ends; anybody who can connect may read it.
 pub(crate) async fn serve(address: SocketAddr, mesh: Mesh) -> std::io::Result<SocketAddr> {
@@ -82,6 +85,7 @@ fn cluster(it: &ClusterStatus) -> Value {
         "active": it.active(),
         "load_balancer": balancer(&it.balancer),
         "limits": it.limits.as_ref().map(limits),
+        "outlier_detection": it.outlier_detection.as_ref().map(outliers),
         "endpoints": it.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
     })
 }
@@ -115,6 +119,16 @@ fn limits(it: &LimitsStatus) -> Value {
     })
 }
 
+fn outliers(it: &OutlierStatus) -> Value {
+    let rate = |it: &RateStatus| json!({"mean": it.mean, "threshold": it.threshold});
+    json!({
+        "ejected": it.ejected,
+        "max_ejection_percent": it.policy.max_ejection_percent,
+        "success_rate": it.success_rate.as_ref().map(rate),
+        "local_success_rate": it.local_success_rate.as_ref().map(rate),
+    })
+}
+
 fn endpoint(status: &EndpointStatus) -> Value {
     let it = &status.endpoint;
     let labels = it.labels().iter();
@@ -125,6 +139,7 @@ fn endpoint(status: &EndpointStatus) -> Value {
         "health": if out.is_none() { "healthy" } else { "ejected" },
         "ejected_for_seconds": out.map(|it| it.as_secs_f64()),
         "ejections": status.ejections,
+        "success_rate": status.success_rate,
         "active": status.active,
         "pending": status.pending,
         "connections": status.connections,

@@ -16,7 +16,7 @@ mod kept;
 mod locality;
 
 pub use address::Address;
-pub(crate) use ejections::{Ejections, Seldom};
+pub(crate) use ejections::{Ejections, Seldom, Tally};
 #[cfg(feature = "client")]
 pub(crate) use kept::Kept;
 pub use locality::Locality;
@@ -279,6 +279,22 @@ impl Endpoint {
         }
         let ejections = self.ejections();
         (ejections.in_all, ejections.back)
+    }
+
+    /// The share of good answers in the last whole interval, in percent, where outlier detection
+    /// looks at it and there were enough.
+    #[must_use]
+    pub fn success_rate(&self) -> Option<f64> {
+        self.load.seldom.get()?;
+        let [answers, _] = self.ejections().success_rates;
+        answers
+    }
+
+    /// Notes its share of good answers, or that of what was not its own doing.
+    pub(crate) fn note_success_rate(&self, which: usize, rate: Option<f64>) {
+        if let Some(noted) = self.ejections().success_rates.get_mut(which) {
+            *noted = rate;
+        }
     }
 
     /// When a balancer that warms endpoints up first had it.

@@ -197,6 +197,11 @@ impl LoadBalancer {
         &self.policy
     }
 
+    /// What it rolls.
+    pub(crate) const fn dice(&self) -> &Rng {
+        &self.dice
+    }
+
     /// The endpoints, in the order picks count them.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {

@@ -11,8 +11,9 @@ use super::{Mesh, Shared};
 use crate::api::Resources;
 use crate::diagnostic::Diagnostics;
 use crate::endpoint::Locality;
+use crate::outlier_detection::OutlierDetectionPolicy;
 use crate::path::PathNormalization;
-use crate::plan::{Before, Live, Mirroring, Options, compile};
+use crate::plan::{AdjustOutliers, Before, Live, Mirroring, Options, compile};
 #[cfg(feature = "client")]
 use crate::resolver::SystemResolver;
 use crate::resolver::{DEFAULT_REFRESH, NameCache, Resolve, SharedResolver};
@@ -135,6 +136,32 @@ impl MeshBuilder {
     /// Istio's agent in `/etc/certs` unless told.
     pub fn workload_certificates(mut self, files: WorkloadCertificates) -> Self {
         self.options.workload = files;
+        self
+    }
+
+    /// Changes the outlier detection of hosts for which rules ask for one: what goes beyond Istio is
+    /// said here. It is asked with the full name of each host, whenever rules are applied.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_mesh::mesh::Mesh;
+    /// use tower_mesh::outlier_detection::SuccessRate;
+    ///
+    /// let builder = Mesh::builder().outlier_detection(|host, policy| {
+    ///     // Of three endpoints Istio's 10 percent are none.
+    ///     policy.eject_at_least_one = true;
+    ///     policy.max_ejection_time_jitter = Duration::from_secs(5);
+    ///     if host == "reviews.default.svc.cluster.local" {
+    ///         policy.success_rate = Some(SuccessRate::default());
+    ///     }
+    /// });
+    /// # drop(builder);
+    /// ```
+    pub fn outlier_detection(
+        mut self,
+        change: impl Fn(&str, &mut OutlierDetectionPolicy) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.outliers = AdjustOutliers::new(change);
         self
     }
 

@@ -56,7 +56,7 @@ pub use route_tests::{
     RouteTest, RouteTestDestination, RouteTestError, RouteTestExpectation, RouteTestRequest,
     RouteTests,
 };
-pub use status::{BreakerStatus, ClusterStatus, EndpointStatus, LimitsStatus};
+pub use status::{BreakerStatus, ClusterStatus, EndpointStatus, LimitsStatus, OutlierStatus};
 #[cfg(feature = "client")]
 pub use upgrade::{Tunnel, TunnelEnd};
 

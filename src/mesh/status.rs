@@ -9,6 +9,7 @@ use super::Mesh;
 use crate::endpoint::Endpoint;
 use crate::limits::{Limits, MostAtATime};
 use crate::load_balancer::BalancerStatus;
+use crate::outlier_detection::{OutlierDetection, OutlierDetectionPolicy, RateStatus};
 use crate::plan::Cluster;
 
 /// A destination as it is at one moment. Envoy's admin page calls it a cluster, too.
@@ -31,6 +32,23 @@ pub struct ClusterStatus {
     pub balancer: BalancerStatus,
     /// What may be under way, and what is; nothing where no rule limits anything.
     pub limits: Option<LimitsStatus>,
+    /// What is made of failures; nothing where no rule asks for outlier detection.
+    pub outlier_detection: Option<OutlierStatus>,
+}
+
+/// The outlier detection of a destination at one moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct OutlierStatus {
+    /// What ejects, and for how long.
+    pub policy: OutlierDetectionPolicy,
+    /// How many endpoints are out.
+    pub ejected: usize,
+    /// How well endpoints did in the last whole interval, where
+    /// [`SuccessRate`](crate::outlier_detection::SuccessRate) looks at that.
+    pub success_rate: Option<RateStatus>,
+    /// The same of failures on this side, where they are counted by themselves.
+    pub local_success_rate: Option<RateStatus>,
 }
 
 /// An endpoint as it is at one moment.
@@ -43,6 +61,9 @@ pub struct EndpointStatus {
     pub ejected_for: Option<Duration>,
     /// How often it has been ejected, whatever rules there were.
     pub ejections: u64,
+    /// Its share of good answers in the last whole interval, in percent, where that is looked at and
+    /// there were enough.
+    pub success_rate: Option<f64>,
     /// Requests under way to it, whether they have a connection yet or not.
     pub active: u32,
     /// Those that wait for a connection of the built-in transport's.
@@ -92,6 +113,9 @@ impl ClusterStatus {
             endpoints: endpoints.map(EndpointStatus::of).collect(),
             balancer: cluster.balancer().status(),
             limits: cluster.limits().map(LimitsStatus::of),
+            outlier_detection: cluster
+                .outliers()
+                .map(|it| OutlierStatus::of(it, cluster.endpoints())),
         }
     }
 
@@ -110,10 +134,23 @@ impl EndpointStatus {
         Self {
             ejected_for: back.map(|it| it.saturating_duration_since(Instant::now())),
             ejections,
+            success_rate: endpoint.success_rate(),
             active: endpoint.active(),
             pending: endpoint.pending(),
             connections: endpoint.connections(),
             endpoint: endpoint.clone(),
+        }
+    }
+}
+
+impl OutlierStatus {
+    fn of(outliers: &OutlierDetection, endpoints: &[Endpoint]) -> Self {
+        let [success_rate, local_success_rate] = outliers.rates();
+        Self {
+            policy: outliers.policy().clone(),
+            ejected: endpoints.iter().filter(|it| it.is_ejected()).count(),
+            success_rate,
+            local_success_rate,
         }
     }
 }

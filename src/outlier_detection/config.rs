@@ -72,6 +72,9 @@ pub(crate) fn compile(
         ),
         http_error_codes: codes(&written.outlier_detection_http_error_codes, at, found),
         eject_at_least_one: false,
+        max_ejection_time_jitter: unless_told.max_ejection_time_jitter,
+        success_rate: None,
+        failure_percentage: None,
     }
 }
 

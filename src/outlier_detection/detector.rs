@@ -1,34 +1,22 @@
 //! Counts errors in a row, ejects, and lets back.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::outcome::Outcome;
 use super::policy::OutlierDetectionPolicy;
-use crate::endpoint::{Ejections, Endpoint};
-
-/// What became of a request, as far as its endpoint is concerned.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It answered with this status; that of a gRPC call's refusal in the response's head counts as
-    /// [`grpc_status`] says.
-    Response(u16),
-    /// It could not be connected to.
-    ConnectFailure,
-    /// The connection broke before the response.
-    Reset,
-    /// It did not answer in time.
-    Timeout,
-}
+use super::rates::{RateStatus, Volume, judge};
+use crate::endpoint::{Ejections, Endpoint, Tally};
+use crate::rt::Rng;
 
 /// The outlier detection of one destination.
 ///
 /// Deciding is [`report`](Self::report) and [`settle`](Self::settle), plain calls; there is no task
 /// and no timer. A success that follows a success reads two counters and
-/// writes nothing.
+/// writes nothing, or one number where shares of good answers are looked at.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,16 +37,31 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct OutlierDetection {
     policy: OutlierDetectionPolicy,
+    /// Whether an answer below 500 ends rows of failures and means nothing else.
+    is_plain: bool,
     /// Endpoints are let back at whole intervals from here.
     began: Instant,
     /// Held by whoever ejects or lets back, so that two never eject one too many.
-    deciding: Mutex<()>,
+    deciding: Mutex<[Option<RateStatus>; 2]>,
     /// When the next is let back, in nanoseconds since `began`.
     next: AtomicU64,
-    /// Counts ejections; shared with the same destination in plans before and after.
-    ejections: Arc<AtomicU32>,
+    /// When the interval ends whose answers are counted, in the same way; never where none are.
+    sweep: AtomicU64,
+    changes: Arc<Changes>,
     /// How many of them the last [`settle`](Self::settle) had seen.
     seen: AtomicU32,
+    /// Which of those that share `changes` it is.
+    number: u32,
+    dice: Rng,
+}
+
+/// What the same destination in plans before and after shares.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Counts changes to who is out that a pick has to learn of.
+    count: AtomicU32,
+    /// The newest of those that share it, which alone judges intervals.
+    newest: AtomicU32,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -68,22 +71,41 @@ impl OutlierDetection {
     /// were to be.
     #[must_use]
     pub fn new(policy: OutlierDetectionPolicy, endpoints: &[Endpoint], now: Instant) -> Self {
+        let interval = policy.interval.as_nanos();
+        let sweep = match policy.looks_at_rates() {
+            true => u64::try_from(interval).unwrap_or(NEVER).max(1),
+            false => NEVER,
+        };
         let made = Self {
+            is_plain: !policy.looks_at_rates()
+                && !policy.split_external_local_origin_errors
+                && policy.http_error_codes.is_empty(),
             policy,
             began: now,
-            deciding: Mutex::new(()),
+            deciding: Mutex::default(),
             next: AtomicU64::new(NEVER),
-            ejections: Arc::default(),
+            sweep: AtomicU64::new(sweep),
+            changes: Arc::default(),
             seen: AtomicU32::new(0),
+            number: 0,
+            dice: Rng::default(),
         };
         made.plan_next(endpoints);
         made
     }
 
+    /// The same with these dice, for the jitter.
+    #[must_use]
+    pub fn with_dice(mut self, dice: Rng) -> Self {
+        self.dice = dice;
+        self
+    }
+
     /// The same for a destination that another was for: ejections by either are seen by both.
     pub(crate) fn after(mut self, before: &Self) -> Self {
-        self.ejections = before.ejections.clone();
-        *self.seen.get_mut() = self.ejections.load(Ordering::Acquire);
+        self.changes = before.changes.clone();
+        *self.seen.get_mut() = self.changes.count.load(Ordering::Acquire);
+        self.number = self.changes.newest.fetch_add(1, Ordering::Relaxed) + 1;
         self
     }
 
@@ -93,45 +115,133 @@ impl OutlierDetection {
         &self.policy
     }
 
+    /// How well endpoints did in the last whole interval, and the same of failures on this side
+    /// where those are counted by themselves; nothing where nobody looks, or there was not enough.
+    #[must_use]
+    pub fn rates(&self) -> [Option<RateStatus>; 2] {
+        *self.decide()
+    }
+
     /// Whether [`settle`](Self::settle) may have something to do: nearly always not.
     #[must_use]
     pub fn is_stirred(&self) -> bool {
         self.next.load(Ordering::Relaxed) != NEVER
-            || self.ejections.load(Ordering::Relaxed) != self.seen.load(Ordering::Relaxed)
+            || self.changes.count.load(Ordering::Relaxed) != self.seen.load(Ordering::Relaxed)
+            || self.sweep.load(Ordering::Relaxed) != NEVER
     }
 
-    /// Lets back those whose time is over; whether the set of those left out has changed since it
-    /// was last asked.
+    /// Lets back those whose time is over, and judges the answers of an interval that has ended;
+    /// whether the set of those left out has changed since it was last asked.
     pub fn settle(&self, endpoints: &[Endpoint], now: Instant) -> bool {
-        let ejections = self.ejections.load(Ordering::Acquire);
-        let news = ejections != self.seen.load(Ordering::Relaxed);
+        self.sweep(endpoints, now);
+        let changes = self.changes.count.load(Ordering::Acquire);
+        let news = changes != self.seen.load(Ordering::Relaxed);
         if !news && self.since_began(now) < self.next.load(Ordering::Relaxed) {
             return false;
         }
-        let _deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
-        self.seen.store(ejections, Ordering::Relaxed);
-        let mut returned = false;
-        for endpoint in endpoints.iter().filter(|it| it.is_ejected()) {
-            let mut record = endpoint.ejections();
-            if record.back.is_some_and(|back| back <= now) {
-                self.let_back(endpoint, &mut record);
-                returned = true;
-            }
-        }
+        let _deciding = self.decide();
+        self.seen.store(changes, Ordering::Relaxed);
+        let returned = self.let_back_by(endpoints, now);
         self.plan_next(endpoints);
         news || returned
     }
 
+    fn decide(&self) -> MutexGuard<'_, [Option<RateStatus>; 2]> {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges the answers of an interval, once it has ended.
+    fn sweep(&self, endpoints: &[Endpoint], now: Instant) {
+        let since = self.since_began(now);
+        if since < self.sweep.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut statuses = self.decide();
+        let due = self.sweep.load(Ordering::Relaxed);
+        if since < due {
+            return;
+        }
+        if self.number != self.changes.newest.load(Ordering::Relaxed) {
+            self.sweep.store(NEVER, Ordering::Relaxed);
+            return;
+        }
+        // What has been counted was counted up to then, however late somebody looks.
+        let then = self.began + Duration::from_nanos(due);
+        let interval = self.policy.interval.as_nanos().max(1);
+        let whole = (u128::from(since) / interval + 1).saturating_mul(interval);
+        let next = u64::try_from(whole).unwrap_or(NEVER - 1);
+        self.sweep.store(next, Ordering::Relaxed);
+        if self.let_back_by(endpoints, then) {
+            self.changes.count.fetch_add(1, Ordering::Release);
+        }
+        let tallies: [fn(&Endpoint) -> &Tally; 2] =
+            [|it| &it.seldom().answers, |it| &it.seldom().local];
+        for (n, (tally, status)) in tallies.into_iter().zip(&mut *statuses).enumerate() {
+            let volume = |(place, endpoint): (usize, &Endpoint)| {
+                let (all, good) = tally(endpoint).take();
+                endpoint.note_success_rate(n, None);
+                (!endpoint.is_ejected()).then_some(Volume { place, all, good })
+            };
+            let seen: Vec<Volume> = endpoints.iter().enumerate().filter_map(volume).collect();
+            let judgement = judge(&self.policy, &seen);
+            *status = judgement.status;
+            for (place, rate) in judgement.rates {
+                if let Some(endpoint) = endpoints.get(place) {
+                    endpoint.note_success_rate(n, Some(rate));
+                }
+            }
+            for endpoint in judgement.out.iter().filter_map(|it| endpoints.get(*it)) {
+                self.leave_out(endpoints, endpoint, then);
+            }
+        }
+    }
+
+    /// Lets back those whose time was over by then; whether there were any.
+    fn let_back_by(&self, endpoints: &[Endpoint], then: Instant) -> bool {
+        let mut returned = false;
+        for endpoint in endpoints.iter().filter(|it| it.is_ejected()) {
+            let mut record = endpoint.ejections();
+            if record.back.is_some_and(|back| back <= then) {
+                self.let_back(endpoint, &mut record);
+                returned = true;
+            }
+        }
+        returned
+    }
+
     /// Notes what became of a request to the endpoint of this place, which may eject it.
+    #[inline]
     pub fn report(&self, endpoints: &[Endpoint], place: usize, outcome: Outcome) {
+        match (endpoints.get(place), outcome) {
+            (Some(endpoint), Outcome::Response(status)) if self.is_plain && status < 500 => {
+                let [errors, gateway, _] = endpoint.failures();
+                clear(errors);
+                clear(gateway);
+            }
+            _ => self.weigh(endpoints, place, outcome),
+        }
+    }
+
+    /// Apart, so that what it needs is not set up for every answer.
+    #[inline(never)]
+    fn weigh(&self, endpoints: &[Endpoint], place: usize, outcome: Outcome) {
         let Some(endpoint) = endpoints.get(place) else {
             return;
         };
         let policy = &self.policy;
+        let tallies = match self.sweep.load(Ordering::Relaxed) {
+            NEVER => None,
+            _ => {
+                self.sweep(endpoints, Instant::now());
+                Some(endpoint.seldom())
+            }
+        };
+        let count_local = |good| tallies.inspect(|it| it.local.count(good));
         let [errors, gateway, local] = endpoint.failures();
         let status = match outcome {
             Outcome::Response(status) => {
                 if policy.split_external_local_origin_errors {
+                    count_local(true);
                     clear(local);
                 }
                 match policy.http_error_codes.as_slice() {
@@ -144,8 +254,10 @@ impl OutlierDetection {
             failed if policy.split_external_local_origin_errors => {
                 // But for one that could not be made, there was a connection first.
                 if failed != Outcome::ConnectFailure {
+                    count_local(true);
                     clear(local);
                 }
+                count_local(false);
                 if one_more(local, policy.consecutive_local_origin_failures) {
                     self.eject(endpoints, endpoint, local);
                 }
@@ -154,6 +266,7 @@ impl OutlierDetection {
             Outcome::Timeout => 504,
             Outcome::ConnectFailure | Outcome::Reset => 503,
         };
+        tallies.inspect(|it| it.answers.count(status < 500));
         if status < 500 {
             clear(errors);
             clear(gateway);
@@ -174,25 +287,43 @@ impl OutlierDetection {
     fn eject(&self, endpoints: &[Endpoint], endpoint: &Endpoint, counter: &AtomicU32) {
         // Only here is the time of day asked for: a row of failures is rare.
         let now = Instant::now();
-        let _deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _deciding = self.decide();
         if endpoint.is_ejected() {
             return;
         }
         counter.store(0, Ordering::Relaxed);
+        self.leave_out(endpoints, endpoint, now);
+    }
+
+    /// Ejects, as far as may be; whoever calls is the one who decides.
+    fn leave_out(&self, endpoints: &[Endpoint], endpoint: &Endpoint, now: Instant) {
+        if endpoint.is_ejected() {
+            return;
+        }
         let out = endpoints.iter().filter(|it| it.is_ejected()).count();
         if !self.policy.allows(out, endpoints.len()) {
             return;
         }
         let mut record = endpoint.ejections();
         record.times = self.policy.times(self.decayed(&record, now));
-        let back = now + self.policy.ejection_time(record.times);
+        let back = now + self.policy.ejection_time(record.times) + self.jitter();
         let back = self.sweep_from(back);
         record.back = Some(back);
         record.in_all += 1;
         endpoint.set_ejected(true);
         self.next
             .fetch_min(self.since_began(back), Ordering::Relaxed);
-        self.ejections.fetch_add(1, Ordering::Release);
+        self.changes.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// In whole milliseconds, as Envoy rolls it.
+    fn jitter(&self) -> Duration {
+        let most = self.policy.max_ejection_time_jitter.as_millis();
+        match u64::try_from(most) {
+            Ok(0) => Duration::ZERO,
+            Ok(most) => Duration::from_millis(self.dice.next_u64() % most.saturating_add(1)),
+            Err(_) => Duration::from_millis(self.dice.next_u64()),
+        }
     }
 
     fn let_back(&self, endpoint: &Endpoint, record: &mut Ejections) {
@@ -246,24 +377,5 @@ fn one_more(counter: &AtomicU32, threshold: u32) -> bool {
 fn clear(counter: &AtomicU32) {
     if counter.load(Ordering::Relaxed) != 0 {
         counter.store(0, Ordering::Relaxed);
-    }
-}
-
-/// The status that a gRPC status in a response's head counts as, as Envoy has it.
-#[must_use]
-pub const fn grpc_status(code: u32) -> u16 {
-    match code {
-        0 => 200,
-        1 => 499,
-        3 | 9 | 11 => 400,
-        4 => 504,
-        5 => 404,
-        6 | 10 => 409,
-        7 => 403,
-        8 => 429,
-        12 => 501,
-        14 => 503,
-        16 => 401,
-        _ => 500,
     }
 }

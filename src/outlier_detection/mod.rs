@@ -16,6 +16,14 @@
 //! whole `interval`; each interval it has been back takes one from that number. Where all are
 //! out a request gets 503 UH; with `minHealthPercent` all are used while fewer than that are left.
 //!
+//! # Beyond Istio
+//!
+//! By the Rust API only: one endpoint may always be ejected ([`OutlierDetectionPolicy::eject_at_least_one`]), jitter,
+//! and what Envoy judges at the end of each `interval`: who does much worse than the others ([`SuccessRate`]) and who
+//! fails too often ([`FailurePercentage`]), for those who had enough answers. In a mesh
+//! [`MeshBuilder::outlier_detection`](crate::mesh::MeshBuilder::outlier_detection) says so; alone, a
+//! [`BalanceLayer`](crate::balance::BalanceLayer) picks among services and leaves those out that fail.
+//!
 //! A gRPC call's `grpc-status` counts where it stands in the response's head; one in trailers is
 //! not seen. `consecutiveErrors`, which Istio overlooks, works as `consecutiveGatewayErrors` with
 //! `consecutive5xxErrors` off unless that is written, and a warning.
@@ -28,10 +36,14 @@
 
 mod config;
 mod detector;
+mod outcome;
 mod policy;
+mod rates;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use config::compile;
-pub use detector::{Outcome, OutlierDetection, grpc_status};
-pub use policy::OutlierDetectionPolicy;
+pub use detector::OutlierDetection;
+pub use outcome::{Outcome, grpc_status};
+pub use policy::{FailurePercentage, OutlierDetectionPolicy, SuccessRate};
+pub use rates::RateStatus;

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// The default is what an empty block means to Istio: five errors in a row, for 30 s times the
 /// number of ejections, and at most a tenth of the endpoints, which is none of fewer than ten.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OutlierDetectionPolicy {
     /// `consecutive5xxErrors`: how many errors in a row eject; never when 0; 5 unless told.
@@ -35,6 +35,66 @@ pub struct OutlierDetectionPolicy {
     /// Whether one endpoint may be ejected whatever the percentage allows. Not in Istio: through
     /// this API only.
     pub eject_at_least_one: bool,
+    /// How much longer an endpoint is out at most, by a roll of the dice, so that many do not come
+    /// back at once: Envoy's `max_ejection_time_jitter`, zero unless told. Not in Istio: through this
+    /// API only.
+    pub max_ejection_time_jitter: Duration,
+    /// Eject whoever does much worse than the others; nobody unless told. Not in Istio: through this
+    /// API only.
+    pub success_rate: Option<SuccessRate>,
+    /// Eject whoever fails too often; nobody unless told. Not in Istio: through this API only.
+    pub failure_percentage: Option<FailurePercentage>,
+}
+
+/// Who does much worse than the others, by the answers of a whole `interval`.
+///
+/// Ejected is whose share of good answers is below the mean of all by more than so many standard
+/// deviations. Failures on this side are looked at by themselves where they are counted so.
+///
+/// Source: Envoy's `success_rate_*`, with its defaults.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SuccessRate {
+    /// How many endpoints must have had enough answers; 5 unless told.
+    pub minimum_hosts: usize,
+    /// How many answers are enough; 100 unless told.
+    pub request_volume: u32,
+    /// How many standard deviations; 1.9 unless told.
+    pub stdev_factor: f64,
+}
+
+impl Default for SuccessRate {
+    fn default() -> Self {
+        Self {
+            minimum_hosts: 5,
+            request_volume: 100,
+            stdev_factor: 1.9,
+        }
+    }
+}
+
+/// Who fails too often, by the answers of a whole `interval`.
+///
+/// Source: Envoy's `failure_percentage_*`, with its defaults.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct FailurePercentage {
+    /// How many endpoints must have had enough answers; 5 unless told.
+    pub minimum_hosts: usize,
+    /// How many answers are enough; 50 unless told.
+    pub request_volume: u32,
+    /// How many failures of a hundred are too many; 85 unless told.
+    pub threshold: u32,
+}
+
+impl Default for FailurePercentage {
+    fn default() -> Self {
+        Self {
+            minimum_hosts: 5,
+            request_volume: 50,
+            threshold: 85,
+        }
+    }
 }
 
 impl Default for OutlierDetectionPolicy {
@@ -51,6 +111,9 @@ impl Default for OutlierDetectionPolicy {
             min_health_percent: 0,
             http_error_codes: Vec::new(),
             eject_at_least_one: false,
+            max_ejection_time_jitter: Duration::ZERO,
+            success_rate: None,
+            failure_percentage: None,
         }
     }
 }
@@ -68,6 +131,11 @@ impl OutlierDetectionPolicy {
         } else {
             before
         }
+    }
+
+    /// Whether shares of good answers are looked at.
+    pub(super) const fn looks_at_rates(&self) -> bool {
+        self.success_rate.is_some() || self.failure_percentage.is_some()
     }
 
     /// How long an endpoint is out that has been ejected so many times.

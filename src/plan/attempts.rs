@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
 use super::response_body::{ResponseBody, StreamInfo};
@@ -12,7 +12,7 @@ use crate::context::ResponseFlags;
 use crate::failure::Failure;
 use crate::headers::SentRequest;
 use crate::limits::Limits;
-use crate::outlier_detection::{self, Outcome};
+use crate::outlier_detection::Outcome;
 use crate::reply::LocalReply;
 use crate::retries::{Attempts, RetryPolicy};
 use crate::timeout::LimitBody;
@@ -78,26 +78,6 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
 impl<B> LimitBody<ResponseBody<B>> for FromRoute {
     fn limit(&self, body: &mut ResponseBody<B>, deadline: Instant) {
         body.end_by(deadline);
-    }
-}
-
-/// What a response means to outlier detection.
-pub(super) fn outcome_of(status: StatusCode, headers: &HeaderMap, grpc: bool) -> Outcome {
-    let of_grpc = || {
-        let status = headers.get("grpc-status")?;
-        status.to_str().ok()?.parse().ok()
-    };
-    let of_grpc = grpc.then(of_grpc).flatten();
-    let of_grpc = of_grpc.map(outlier_detection::grpc_status);
-    Outcome::Response(of_grpc.unwrap_or(status.as_u16()))
-}
-
-/// What a failed try means to outlier detection; nothing where it ended for a reason of ours.
-pub(super) const fn outcome_of_failure(failure: &Failure) -> Option<Outcome> {
-    match failure {
-        Failure::Connect(_) | Failure::ConnectTimeout => Some(Outcome::ConnectFailure),
-        Failure::LocalReset => None,
-        _ => Some(Outcome::Reset),
     }
 }
 

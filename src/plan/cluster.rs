@@ -154,6 +154,7 @@ impl Cluster {
         let before = before.and_then(|it| it.outliers.as_ref());
         let outliers = declared.outliers.clone().map(|policy| {
             let outliers = OutlierDetection::new(policy, balancer.endpoints(), Instant::now());
+            let outliers = outliers.with_dice(balancer.dice().clone());
             match before {
                 Some(before) => outliers.after(before),
                 None => outliers,
@@ -202,6 +203,11 @@ impl Cluster {
 
     pub(crate) const fn balancer(&self) -> &LoadBalancer {
         &self.balancer
+    }
+
+    /// Which of its endpoints are left out, and why.
+    pub(crate) const fn outliers(&self) -> Option<&OutlierDetection> {
+        self.outliers.as_ref()
     }
 
     /// Whether what becomes of its requests is to be reported.

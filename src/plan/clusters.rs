@@ -112,6 +112,7 @@ impl<'r> Clusters<'r> {
         let outliers = policy.outlier_detection.as_ref();
         let outliers =
             outliers.map(|it| outlier_detection::compile(it.written, At::Top, &mut told));
+        let outliers = outliers.map(|it| self.options.outliers.adjust(host, it));
         if let Some(outliers) = &outliers {
             balancer.panic_threshold = outliers.min_health_percent;
         }

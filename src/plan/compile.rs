@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::adjust::AdjustOutliers;
 use super::clusters::Clusters;
 use super::delegates::Delegates;
 use super::destination_rules::DestinationRules;
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) dice: Rng,
     /// What the client shows, and whom it trusts, under `ISTIO_MUTUAL`.
     pub(crate) workload: WorkloadCertificates,
+    /// What is to be different about outlier detection.
+    pub(crate) outliers: AdjustOutliers,
 }
 
 /// What new rules go on from.

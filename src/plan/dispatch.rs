@@ -340,7 +340,7 @@ impl<T: Transport> Future for DispatchFuture<T> {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();
                 if watched {
-                    let outcome = attempts::outcome_of(head.status, &head.headers, *this.grpc);
+                    let outcome = Outcome::of_response(head.status, &head.headers, *this.grpc);
                     attempts::report(this.info.as_ref(), outcome);
                 }
                 let mut info = this.info.take().unwrap_or_default();
@@ -353,7 +353,7 @@ impl<T: Transport> Future for DispatchFuture<T> {
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Err(error) => {
-                if watched && let Some(outcome) = attempts::outcome_of_failure(&error.classify()) {
+                if watched && let Some(outcome) = Outcome::of_failure(&error.classify()) {
                     attempts::report(this.info.as_ref(), outcome);
                 }
                 *this.reply = Some(Box::new(LocalReply::for_failure(error.classify(), false)));

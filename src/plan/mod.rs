@@ -17,6 +17,7 @@ use crate::match_request::{Hosts, RequestHead, RouteIndex};
 use crate::reply::LocalReply;
 use crate::rt::Rng;
 
+mod adjust;
 mod attempts;
 mod balancing;
 mod chain;
@@ -52,6 +53,7 @@ mod usual;
 mod virtual_services;
 mod visible;
 
+pub(crate) use adjust::AdjustOutliers;
 pub(crate) use chain::{Chain, ChainFuture};
 pub(crate) use cluster::Cluster;
 pub(crate) use compile::{Before, Options, compile};

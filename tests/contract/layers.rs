@@ -1,17 +1,22 @@
 //! The layers used alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Request, StatusCode};
 use tower::{Layer as _, Service as _, ServiceExt};
+use tower_mesh::balance::BalanceLayer;
 use tower_mesh::cors_policy::{CorsLayer, CorsPolicy};
 use tower_mesh::direct_response::{DirectResponseLayer, DirectResponsePolicy};
+use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::fault::{Abort, FaultLayer, FaultPolicy};
 use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
+use tower_mesh::load_balancer::LoadBalancerPolicy;
 use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
+use tower_mesh::outlier_detection::OutlierDetectionPolicy;
 use tower_mesh::percent::Percent;
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
 use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
@@ -276,4 +281,32 @@ async fn retries() {
     let case = answers("late tries", 504, 3).mock(Mock::new().hanging());
     let (polls, read) = both(case.holds(|mock| layer.layer(mock)).await);
     assert!(polls > 2 * ANSWERED && read == TEXT, "{polls} {read}");
+}
+
+/// A pick, a count that ends with the body, and a word to outlier detection.
+#[tokio::test(start_paused = true)]
+async fn balancers() {
+    let layer = || {
+        let endpoint = |port| Endpoint::new(Address::new("127.0.0.1", port), Arc::default());
+        let endpoints = vec![endpoint(1), endpoint(2)];
+        let mut policy = OutlierDetectionPolicy::default();
+        policy.consecutive_5xx_errors = 1;
+        policy.max_ejection_percent = 100;
+        let layer = BalanceLayer::new(LoadBalancerPolicy::default(), endpoints);
+        layer.outlier_detection(policy).rng(Rng::seeded(1))
+    };
+    let idle = |layer: &BalanceLayer| layer.endpoints().iter().all(|it| it.active() == 0);
+    let fine = layer();
+    let case = passes("balanced").idle(|| idle(&fine));
+    let took = case
+        .holds(|mock| fine.layer(move |_: &Endpoint| mock.clone()))
+        .await;
+    // The service of the endpoint is waited for in the future.
+    assert_eq!(both(took), (ANSWERED + 1, READ));
+    let none = BalanceLayer::new(LoadBalancerPolicy::default(), Vec::new());
+    let case = answers("nobody", 503, 0);
+    let took = case
+        .holds(|mock| none.layer(move |_: &Endpoint| mock.clone()))
+        .await;
+    assert_eq!(both(took), (1, TEXT));
 }

@@ -97,7 +97,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "outlier_detection",
-        &["api", "diagnostic", "duration", "endpoint"],
+        &["api", "diagnostic", "duration", "endpoint", "failure", "rt"],
     ),
     (
         "mirror",
@@ -164,6 +164,18 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
         "transport",
         &["body", "connection", "endpoint", "failure", "limits", "tls"],
     ),
+    (
+        "balance",
+        &[
+            "context",
+            "endpoint",
+            "failure",
+            "load_balancer",
+            "outlier_detection",
+            "reply",
+            "rt",
+        ],
+    ),
     // Fourth floor: the only code that knows every room.
     (
         "plan",
@@ -223,6 +235,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "match_request",
             "failure",
             "mirror",
+            "outlier_detection",
             "path",
             "plan",
             "reply",

@@ -9,6 +9,7 @@ use tower_mesh::api::Resources;
 use tower_mesh::body::Body;
 use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::{Mesh, MeshClient};
+use tower_mesh::outlier_detection::SuccessRate;
 use tower_mesh::rt::Rng;
 use tower_mesh::transport::PerEndpoint;
 
@@ -210,4 +211,39 @@ async fn an_ejection_outlives_the_rules_it_was_made_under() {
     assert_eq!(ask(&mesh, &[], 60).await, seen(&[("200", 60)]));
     tokio::time::advance(Duration::from_secs(30)).await;
     assert_eq!(ask(&mesh, &[], 60).await, seen(&[("200", 56), ("503", 4)]));
+}
+
+/// A rule of Istio's words, and what the application adds to it.
+#[tokio::test(start_paused = true)]
+async fn what_goes_beyond_istio_is_said_in_code() {
+    let build = |http: &str| {
+        let builder = Mesh::builder().rng(Rng::seeded(9));
+        let builder = builder.outlier_detection(|host, policy| {
+            assert_eq!(host, "a.com");
+            policy.eject_at_least_one = true;
+            let mut rate = SuccessRate::default();
+            (rate.minimum_hosts, rate.request_volume, rate.stdev_factor) = (3, 50, 1.0);
+            policy.success_rate = Some(rate);
+        });
+        build(builder, &yaml("consecutive5xxErrors: 0", http))
+    };
+    let mesh = build(ONCE);
+    let failed = ask(&mesh, &[], 300).await["503"];
+    assert!(failed > 50, "{failed}");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    // 0, 100 and 100 percent: 67 less a deviation of 47.
+    assert_eq!(ask(&mesh, &[], 60).await, seen(&[("200", 60)]));
+    let status = mesh.clusters().remove(0);
+    let outliers = status.outlier_detection.unwrap();
+    let rate = outliers.success_rate.unwrap();
+    assert!((rate.mean - 66.7).abs() < 0.1 && (rate.threshold - 19.5).abs() < 0.1);
+    assert_eq!(outliers.ejected, 1);
+    let rates: Vec<_> = status.endpoints.iter().map(|it| it.success_rate).collect();
+    assert_eq!(rates, [Some(0.0), Some(100.0), Some(100.0)]);
+    // Other rules are changed in the same way.
+    let other = yaml("consecutive5xxErrors: 2", ONCE);
+    mesh.apply(&Resources::from_yaml("other.yaml", &other))
+        .unwrap();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(ask(&mesh, &[], 60).await, seen(&[("200", 58), ("503", 2)]));
 }

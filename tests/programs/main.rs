@@ -180,6 +180,7 @@ spec:
   trafficPolicy:
     loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 65537}}}
     connectionPool: {tcp: {maxConnections: 7}}
+    outlierDetection: {}
 ";
     folder.write("rules.yaml", &(named + policy));
     let mut gateway = Gateway::start_with(&folder, &["--insecure-admin", "127.0.0.1:0"]);
@@ -204,9 +205,13 @@ spec:
             "requests": {"now": 0, "most": null, "is_open": false},
             "retries": {"now": 0, "most": null, "is_open": false},
         },
+        "outlier_detection": {
+            "ejected": 0, "max_ejection_percent": 10, "success_rate": null,
+            "local_success_rate": null,
+        },
         "endpoints": [{
             "address": "127.0.0.1:80", "health": "healthy", "ejected_for_seconds": null,
-            "ejections": 0, "active": 0, "pending": 0, "connections": 0, "weight": 1,
+            "ejections": 0, "success_rate": null, "active": 0, "pending": 0, "connections": 0, "weight": 1,
             "locality": null, "network": "", "labels": {"v": "a"},
         }],
     }]});

@@ -377,3 +377,23 @@ async fn a_mesh_tells_who_waits_and_how_many_connections_there_are() {
     assert_eq!((status.endpoints[0].pending, status.active()), (0, 0));
     assert!(!status.limits.unwrap().pending.is_open);
 }
+
+#[tokio::test]
+async fn a_refusal_is_not_the_endpoints_fault() {
+    let (port, gate, came) = held(false).await;
+    let detects = pool("", "http2MaxRequests: 1").replace(
+        "trafficPolicy: {",
+        "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}, ",
+    );
+    let mesh = mesh_with("HTTP", &[port], &detects);
+    let first = {
+        let mesh = mesh.clone();
+        tokio::spawn(async move { ask(&mesh).await })
+    };
+    until(|| came.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(ask(&mesh).await, OVERFLOW);
+    assert_eq!(mesh.clusters()[0].endpoints[0].ejections, 0);
+    gate.add_permits(2);
+    assert_eq!(first.await.unwrap(), "200");
+    assert_eq!(ask(&mesh).await, "200");
+}

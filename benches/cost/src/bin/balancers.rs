@@ -3,6 +3,9 @@
 //! ```text
 //! balancers NAME ENDPOINTS N    N picks, for callgrind to count the instructions of
 //! balancers allocations         the allocations of a pick, which are to be none
+//! balancers outliers ENDPOINTS N
+//!                               N good answers told to outlier detection; `outliers-rates` where
+//!                               shares of good answers are looked at
 //! ```
 //!
 //! `nothing` is the loop and the roll of the dice alone.
@@ -17,6 +20,9 @@ use std::sync::Arc;
 
 use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::load_balancer::{Algorithm, LoadBalancer, LoadBalancerPolicy, Pick};
+use tower_mesh::outlier_detection::{
+    Outcome, OutlierDetection, OutlierDetectionPolicy, SuccessRate,
+};
 use tower_mesh::rt::Rng;
 
 /// The balancers by name, each with whether its endpoints have different weights.
@@ -67,6 +73,21 @@ fn drive(balancer: Option<&LoadBalancer>, dice: &Rng, count: u64) {
     }
 }
 
+/// Tells of good answers.
+fn report(rates: bool, count: u32, answers: u64) {
+    let endpoints = balancer(None, false, count).endpoints().to_vec();
+    let mut policy = OutlierDetectionPolicy::default();
+    policy.success_rate = rates.then(SuccessRate::default);
+    let outliers = OutlierDetection::new(policy, &endpoints, tokio::time::Instant::now());
+    let dice = Rng::seeded(7);
+    for _ in 0..answers {
+        // Of two endpoints, so that drawing one costs nothing to speak of.
+        let place = (black_box(dice.next_u64()) & 1) as usize;
+        let outcome = Outcome::Response(black_box(200));
+        black_box(&outliers).report(&endpoints, place, outcome);
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let named = |name: &str| BALANCERS.iter().find(|(known, ..)| *known == name);
@@ -75,6 +96,10 @@ fn main() {
             let (_, algorithm, weighted) = named(name).unwrap();
             let built = balancer(*algorithm, *weighted, endpoints.parse().unwrap());
             drive(algorithm.map(|_| &built), &Rng::seeded(7), count.parse().unwrap());
+        }
+        [what, endpoints, count] if what.starts_with("outliers") => {
+            let rates = what.ends_with("rates");
+            report(rates, endpoints.parse().unwrap(), count.parse().unwrap());
         }
         // `allocations`, and whatever else.
         _ => {

@@ -9,6 +9,9 @@ use super::{Outcome, OutlierDetection, OutlierDetectionPolicy, compile};
 use crate::api;
 use crate::diagnostic::{At, Diagnostics};
 use crate::endpoint::{Address, Endpoint};
+use crate::rt::Rng;
+
+mod rates;
 
 fn endpoints(count: u16) -> Vec<Endpoint> {
     let one = |port| Endpoint::new(Address::new("127.0.0.1", port), Arc::default());
@@ -321,4 +324,37 @@ fn an_empty_block_means_istios_defaults_and_old_fields_still_work() {
             "status 99 is not in range 100..599",
         ]
     );
+}
+
+/// Twenty endpoints that fail at once come back one after the other.
+#[tokio::test(start_paused = true)]
+async fn jitter_spreads_those_who_come_back() {
+    let policy = OutlierDetectionPolicy {
+        consecutive_5xx_errors: 1,
+        interval: Duration::from_millis(1),
+        max_ejection_time_jitter: Duration::from_secs(10),
+        ..policy(100)
+    };
+    let began = Instant::now();
+    let endpoints = endpoints(20);
+    let outliers = OutlierDetection::new(policy, &endpoints, began).with_dice(Rng::seeded(4));
+    for place in 0..20 {
+        outliers.report(&endpoints, place, status(503));
+    }
+    let mut back = vec![None; 20];
+    while began.elapsed() <= Duration::from_secs(41) {
+        outliers.settle(&endpoints, Instant::now());
+        for (endpoint, back) in endpoints.iter().zip(&mut back) {
+            if !endpoint.is_ejected() && back.is_none() {
+                *back = Some(began.elapsed().as_secs_f64());
+            }
+        }
+        advance(Duration::from_millis(10)).await;
+    }
+    let back: Vec<f64> = back.into_iter().flatten().collect();
+    assert_eq!(back.len(), 20);
+    assert!(back.iter().all(|it| (30.0..=40.1).contains(it)), "{back:?}");
+    let mean = back.iter().sum::<f64>() / 20.0;
+    // Five standard deviations of the mean of twenty even rolls of ten seconds.
+    assert!((mean - 35.0).abs() < 3.3, "{mean}");
 }
