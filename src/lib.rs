@@ -64,6 +64,8 @@
 //! | `yaml` | reads YAML and JSON text (granit-parser) | yes |
 //! | `client` | the built-in HTTP/1.1 and HTTP/2 transport (hyper) and the system's resolver | yes |
 //! | `snippets` | draws diagnostics under the lines they speak of (annotate-snippets) | yes |
+//! | `json` | `json` of a client's requests and responses (serde_json) | |
+//! | `tracing` | an event for each request (tracing) | |
 //! | `full` | all of the above | |
 //! | `tls` | TLS to endpoints (rustls, tokio-rustls, rustls-webpki, rustls-native-certs), without cryptography | |
 //! | `tls-ring` | `tls` with ring | |
@@ -131,6 +133,9 @@ mod plan;
 
 // Roof: what most users touch.
 pub mod mesh;
+
+// On the roof: what looks at requests from outside.
+pub mod access_log;
 
 // Beside the house: for readers, and for tests of layers of one's own.
 pub mod guide;

@@ -19,7 +19,6 @@ mod support;
 mod access_log;
 mod admin;
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,12 +32,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
-use tower::Service as _;
+use tower::{Layer as _, Service as _};
+use tower_mesh::access_log::{AccessLogLayer, AccessLogged};
 use tower_mesh::context::Connection;
 use tower_mesh::mesh::{Forward, Mesh};
 use tower_mesh::transport::HttpTransport;
 
-use access_log::AccessLog;
+use access_log::Lines;
 use support::Options;
 
 /// A proxy that routes by Istio YAML, as a sidecar does.
@@ -79,7 +79,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     support::print_diagnostics(report.diagnostics());
     // As a sidecar, it listens once it has asked for all names.
     mesh.ready().await;
-    let log = AccessLog::open(arguments.access_log.as_deref())?;
+    let log = AccessLogLayer::new(Lines::open(arguments.access_log.as_deref())?);
     let listener = TcpListener::bind(arguments.listen).await?;
     tell(&format!("listening on {}", listener.local_addr()?));
     if let Some(address) = arguments.insecure_admin {
@@ -88,19 +88,17 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
 
     tokio::spawn(reload(mesh.clone(), options, stamp));
-    let forward = mesh.forward().port(arguments.port);
+    let forward = log.layer(mesh.forward().port(arguments.port));
     tokio::select! {
-        result = serve(listener, forward, log) => result?,
+        result = serve(listener, forward) => result?,
         signal = tokio::signal::ctrl_c() => signal?,
     }
     Ok(())
 }
 
-async fn serve(
-    listener: TcpListener,
-    forward: Forward<HttpTransport>,
-    log: AccessLog,
-) -> std::io::Result<()> {
+type Proxy = AccessLogged<Forward<HttpTransport>, Lines>;
+
+async fn serve(listener: TcpListener, forward: Proxy) -> std::io::Result<()> {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -113,22 +111,18 @@ async fn serve(
         };
         // A client that has left already is no reason to stop.
         let _ = stream.set_nodelay(true);
-        let (forward, log) = (forward.clone(), log.clone());
+        let forward = forward.clone();
         let connection = stream.local_addr().ok().map(|local| Connection {
             remote: peer,
             local,
         });
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let (mut forward, log) = (forward.clone(), log.clone());
+            let mut forward = forward.clone();
             // What `useSourceIp` goes by.
             if let Some(connection) = connection {
                 request.extensions_mut().insert(connection);
             }
-            async move {
-                let (request, entry) = log.begin(request);
-                let response = forward.call(request).await?;
-                Ok::<_, Infallible>(entry.response(response))
-            }
+            forward.call(request)
         });
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());

@@ -109,6 +109,7 @@ mod variables;
 
 pub(crate) use config::{authority_of, check, compile};
 pub(crate) use facts::{NotedRequest, SentRequest};
+pub(crate) use moment::time_of_day;
 pub use policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
 pub(crate) use read::Names;
 pub use service::{

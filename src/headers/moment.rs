@@ -48,6 +48,13 @@ pub(super) fn write(form: &str, at: SystemTime, out: &mut String) {
     out.push_str(rest);
 }
 
+/// A time of day as Envoy writes it where no format is given.
+pub(crate) fn time_of_day(at: SystemTime) -> String {
+    let mut text = String::new();
+    write(DEFAULT, at, &mut text);
+    text
+}
+
 struct Moment {
     since: Duration,
     year: u64,

@@ -73,6 +73,29 @@ where
         Ok(whole.to_bytes())
     }
 
+    /// The value that the whole body, up to 16 MiB of it, says in JSON.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "yaml", feature = "client"))]
+    /// # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = mesh.client();
+    /// let rating = serde_json::json!({"stars": 5});
+    /// let response = client.post("http://ratings/").json(&rating).send().await?;
+    /// let stored: serde_json::Value = response.json().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the response breaks off, comes later than the route's timeout, or is longer; when it is
+    /// not JSON, or not of such a value.
+    #[cfg(feature = "json")]
+    pub async fn json<V: serde::de::DeserializeOwned>(self) -> Result<V, BodyError> {
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(BodyError::new)
+    }
+
     /// The whole body as text, up to 16 MiB; what is not UTF-8 is replaced by `U+FFFD`.
     ///
     /// # Errors

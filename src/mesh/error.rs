@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Response;
 
 use crate::context::ResponseFlags;
+use crate::plan::{StreamInfo, Told};
 use crate::reply::{FromLocalReply, LocalReply};
 
 /// The mesh could not bring a response; says which kind of failure it was.
@@ -13,8 +14,15 @@ use crate::reply::{FromLocalReply, LocalReply};
 /// A sidecar would have sent the response [`MeshError::into_response`] makes.
 #[derive(Clone, Debug)]
 pub struct MeshError {
-    reply: Arc<LocalReply>,
+    failed: Arc<Failed>,
     source: Option<Cause>,
+}
+
+/// What a sidecar would have answered, and where the request had been going.
+#[derive(Debug)]
+struct Failed {
+    reply: LocalReply,
+    told: Told,
 }
 
 type Cause = Arc<dyn std::error::Error + Send + Sync>;
@@ -46,17 +54,23 @@ pub enum ErrorKind {
 }
 
 impl MeshError {
-    pub(super) fn new(reply: LocalReply, source: Option<Cause>) -> Self {
+    pub(super) fn new(reply: LocalReply, source: Option<Cause>, info: &StreamInfo) -> Self {
+        let told = info.told();
         Self {
-            reply: Arc::new(reply),
+            failed: Arc::new(Failed { reply, told }),
             source,
         }
+    }
+
+    /// Where the request had been going.
+    pub(crate) fn told(&self) -> &Told {
+        &self.failed.told
     }
 
     /// Which kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        let flags = self.reply.flags;
+        let flags = self.failed.reply.flags;
         let resets = [
             ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
             ResponseFlags::UPSTREAM_REMOTE_RESET,
@@ -77,7 +91,7 @@ impl MeshError {
         } else if flags.contains(ResponseFlags::UPSTREAM_PROTOCOL_ERROR) {
             ErrorKind::Protocol
         } else {
-            match self.reply.status.as_u16() {
+            match self.failed.reply.status.as_u16() {
                 400 => ErrorKind::InvalidRequest,
                 502 => ErrorKind::UnknownHost,
                 _ => ErrorKind::Other,
@@ -88,19 +102,19 @@ impl MeshError {
     /// The flags a sidecar would have logged.
     #[must_use]
     pub fn flags(&self) -> ResponseFlags {
-        self.reply.flags
+        self.failed.reply.flags
     }
 
     /// The answer a sidecar would have given.
     #[must_use]
     pub fn reply(&self) -> &LocalReply {
-        &self.reply
+        &self.failed.reply
     }
 
     /// The response a sidecar would have sent to an HTTP client.
     #[must_use]
     pub fn into_response<B: FromLocalReply>(self) -> Response<B> {
-        LocalReply::clone(&self.reply).into_response(false)
+        self.failed.reply.clone().into_response(false)
     }
 }
 
@@ -112,7 +126,7 @@ impl fmt::Display for MeshError {
             body,
             details,
             ..
-        } = &*self.reply;
+        } = &self.failed.reply;
         let unknown_host = self.kind() == ErrorKind::UnknownHost;
         let text = match (&**body, &**details) {
             ("", _) if unknown_host => "nothing declares the host, and unknown hosts are refused",

@@ -107,7 +107,8 @@ where
                 return None;
             }
             let reply = failure(response)?;
-            Some(MeshError::new(reply, response.body().cause()))
+            let body = response.body();
+            Some(MeshError::new(reply, body.cause(), body.info()))
         })
     }
 }

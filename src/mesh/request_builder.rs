@@ -1,13 +1,15 @@
 //! Requests in the words of those who know reqwest: `client.get(url).send().await?.text()`.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
 
 use super::client_response::ClientResponse;
-use super::{MeshClient, MeshError};
+use super::{MeshClient, MeshError, StreamInfo};
 use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;
 use crate::reply::LocalReply;
@@ -22,7 +24,11 @@ use crate::transport::Transport;
 pub struct RequestBuilder<'c, T> {
     client: &'c MeshClient<T>,
     request: http::request::Builder,
+    /// Pairs for the query, as they stand in a URL.
+    query: String,
     body: Body,
+    /// Why there can be no such request.
+    fault: Option<BoxError>,
 }
 
 impl<T: Transport + Clone> MeshClient<T> {
@@ -92,7 +98,9 @@ impl<T: Transport + Clone> MeshClient<T> {
         RequestBuilder {
             client: self,
             request: Request::builder().method(method).uri(url),
+            query: String::new(),
             body: Body::empty(),
+            fault: None,
         }
     }
 }
@@ -114,6 +122,46 @@ impl<T: Transport + Clone> RequestBuilder<'_, T> {
         self
     }
 
+    /// The same with more parameters at the end of the URL's query; names and values are escaped.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "yaml", feature = "client"))]
+    /// # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = mesh.client();
+    /// let books = client.get("http://books/search").query([("title", "war & peace")]).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn query<N, V>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        for (name, value) in pairs {
+            if !self.query.is_empty() {
+                self.query.push('&');
+            }
+            escape(name.as_ref(), &mut self.query);
+            self.query.push('=');
+            escape(value.as_ref(), &mut self.query);
+        }
+        self
+    }
+
+    /// The same with this value as JSON in its body, and `content-type: application/json`.
+    #[cfg(feature = "json")]
+    pub fn json<V: serde::Serialize + ?Sized>(mut self, value: &V) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(text) => {
+                let kind = HeaderValue::from_static("application/json");
+                self.request = self.request.header(http::header::CONTENT_TYPE, kind);
+                self.body = Body::from(text);
+            }
+            Err(error) => self.fault = Some(error.into()),
+        }
+        self
+    }
+
     /// The same with something of the caller's own beside it, for a transport of the caller's own.
     pub fn extension<E: Clone + Send + Sync + 'static>(mut self, extension: E) -> Self {
         self.request = self.request.extension(extension);
@@ -127,17 +175,49 @@ impl<T: Transport + Clone> RequestBuilder<'_, T> {
     /// When no response could be had; [`MeshError::kind`] says why. A response is one whatever its
     /// status.
     pub async fn send(self) -> Result<ClientResponse<T::ResponseBody>, MeshError> {
-        let request = self.request.body(self.body).map_err(invalid)?;
+        if let Some(fault) = self.fault {
+            return Err(invalid(fault));
+        }
+        let request = self.request.body(self.body);
+        let mut request = request.map_err(|error| invalid(error.into()))?;
+        if !self.query.is_empty() {
+            let uri = with_query(request.uri(), &self.query);
+            *request.uri_mut() = uri.map_err(|error| invalid(error.into()))?;
+        }
         let response: Response<_> = self.client.send(request).await?;
         Ok(ClientResponse::new(response))
     }
 }
 
+/// The URL with these parameters after those it has.
+fn with_query(uri: &Uri, query: &str) -> Result<Uri, http::Error> {
+    let mut parts = uri.clone().into_parts();
+    let target = parts
+        .path_and_query
+        .as_ref()
+        .map_or("/", PathAndQuery::as_str);
+    let between = if target.contains('?') { '&' } else { '?' };
+    parts.path_and_query = Some(format!("{target}{between}{query}").try_into()?);
+    Ok(Uri::from_parts(parts)?)
+}
+
+/// Writes text as it may stand in a query, whatever it holds.
+fn escape(text: &str, query: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                query.push(char::from(byte));
+            }
+            // Writing to a String cannot fail.
+            _ => drop(write!(query, "%{byte:02X}")),
+        }
+    }
+}
+
 /// The parts do not make a request.
-fn invalid(error: http::Error) -> MeshError {
+fn invalid(error: BoxError) -> MeshError {
     let text = error.to_string();
     let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::default());
-    let error: BoxError = error.into();
     let cause: Arc<dyn Error + Send + Sync> = Arc::from(error);
-    MeshError::new(reply.body(text), Some(cause))
+    MeshError::new(reply.body(text), Some(cause), &StreamInfo::default())
 }

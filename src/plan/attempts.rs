@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
-use super::response_body::{ResponseBody, StreamInfo};
+use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Has as _, Routed};
+use super::stream_info::StreamInfo;
 use crate::context::ResponseFlags;
 use crate::failure::Failure;
 use crate::headers::SentRequest;

@@ -17,8 +17,8 @@ use tower_service::Service;
 
 use super::dispatch::Dispatch;
 use super::mirrors::Mirroring;
-use super::response_body::StreamInfo;
 use super::routed::{FromRoute, Routed};
+use super::stream_info::StreamInfo;
 use super::usual::{Answer, Prepared, Usual, UsualFuture};
 use crate::body::{Body, BoxError};
 use crate::cors_policy::{Cors, CorsLayer};

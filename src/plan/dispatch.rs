@@ -20,9 +20,10 @@ use tower_service::Service;
 
 use super::attempts;
 use super::look_up::{self, Found, LookUp};
-use super::response_body::{ResponseBody, StreamInfo};
+use super::response_body::ResponseBody;
 use super::routed::Routed;
 use super::scheme;
+use super::stream_info::StreamInfo;
 use super::tell::{self, address_request, tell_attempt, tell_time};
 use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;

@@ -45,6 +45,7 @@ mod route;
 mod routed;
 mod scheme;
 mod shadowed;
+mod stream_info;
 mod tell;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
@@ -62,9 +63,11 @@ pub(crate) use explain::{Asked, explain, refused};
 pub(crate) use live::Live;
 pub(crate) use mirrors::Mirroring;
 use origin::{Origin, Owners};
-pub use response_body::{ResponseBody, StreamInfo};
+pub use response_body::ResponseBody;
 use route::{Choice, Route};
 pub(crate) use routed::{Matched, PlanRef, Routed};
+pub use stream_info::StreamInfo;
+pub(crate) use stream_info::Told;
 pub(crate) use usual::Answer;
 
 /// The rules in force and the endpoints they lead to.

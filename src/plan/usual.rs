@@ -16,8 +16,9 @@ use http::{Request, Response};
 use pin_project::pin_project;
 
 use super::dispatch::{Dispatch, DispatchFuture};
-use super::response_body::{ResponseBody, StreamInfo};
+use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Has as _, Routed};
+use super::stream_info::StreamInfo;
 use crate::body::{Body, BoxError};
 use crate::headers::{NotedRequest, RequestHeaders, ResponseHeaders};
 use crate::request_body::RequestBody;

@@ -102,6 +102,15 @@ impl RewritePolicy {
         self.path.is_none() && self.authority.is_none() && self.destination_authority.is_none()
     }
 
+    /// The authority that requests get; nothing where they keep theirs.
+    pub(crate) fn new_authority(&self) -> Option<&str> {
+        let authority = self
+            .authority
+            .as_ref()
+            .or(self.destination_authority.as_ref());
+        authority?.to_str().ok()
+    }
+
     pub(super) const fn has_authority(&self) -> bool {
         self.authority.is_some()
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
+mod access_log;
 mod apply;
 mod delegates;
 mod destination_rules;

@@ -1,0 +1,184 @@
+//! The entry of a request that is under way.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, Response, Version};
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::{AccessLog, AccessLogEntry};
+use crate::context::ResponseFlags;
+use crate::mesh::{MeshError, ResponseBody};
+#[cfg(feature = "client")]
+use crate::mesh::{Tunnel, TunnelEnd};
+use crate::plan::Told;
+use crate::reply::LocalReply;
+use crate::rt::WallClock;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const ORIGINAL_PATH: &str = "x-envoy-original-path";
+const REQUEST_ID: &str = "x-request-id";
+
+/// An entry that is written when it is dropped.
+pub(super) struct Pending<L: AccessLog> {
+    log: L,
+    entry: AccessLogEntry,
+    /// Whether a hop before this one said what the path was before it was rewritten.
+    path_is_given: bool,
+    received: Arc<AtomicU64>,
+    began: Instant,
+    head: bool,
+    /// Whether there is nothing more to come.
+    ended: bool,
+}
+
+impl<L: AccessLog> Pending<L> {
+    pub(super) fn begin<B>(log: L, request: &Request<B>, received: Arc<AtomicU64>) -> Self {
+        let (headers, uri) = (request.headers(), request.uri());
+        let authority = uri.authority().map(Authority::as_str).map(str::to_owned);
+        let given = text(headers, ORIGINAL_PATH);
+        let target = || uri.path_and_query().map(PathAndQuery::as_str);
+        let entry = AccessLogEntry {
+            authority: authority.or_else(|| text(headers, HOST.as_str())),
+            bytes_received: 0,
+            bytes_sent: 0,
+            duration: std::time::Duration::ZERO,
+            method: request.method().as_str().to_owned(),
+            path: given.clone().or_else(|| target().map(str::to_owned)),
+            protocol: match request.version() {
+                Version::HTTP_09 | Version::HTTP_10 => "HTTP/1.0",
+                Version::HTTP_2 => "HTTP/2",
+                Version::HTTP_3 => "HTTP/3",
+                _ => "HTTP/1.1",
+            },
+            request_id: text(headers, REQUEST_ID).filter(|it| !it.is_empty()),
+            response_code: 0,
+            response_code_details: None,
+            response_flags: ResponseFlags::NONE,
+            route_name: None,
+            start_time: WallClock::now(),
+            upstream_cluster: None,
+            upstream_host: None,
+            upstream_request_attempt_count: 0,
+            user_agent: text(headers, USER_AGENT.as_str()),
+            x_forwarded_for: text(headers, FORWARDED_FOR),
+        };
+        Self {
+            log,
+            entry,
+            path_is_given: given.is_some(),
+            received,
+            began: Instant::now(),
+            head: request.method() == Method::HEAD,
+            ended: false,
+        }
+    }
+
+    /// Takes note of the response.
+    pub(super) fn answered<B>(&mut self, response: &Response<ResponseBody<B>>)
+    where
+        ResponseBody<B>: Body,
+    {
+        let status = response.status().as_u16();
+        self.entry.response_code = status;
+        self.entry.response_code_details = match LocalReply::of(response) {
+            Some(reply) => Some(reply.details.to_string()),
+            None => Some("via_upstream".to_owned()),
+        };
+        self.entry.response_flags = ResponseFlags::of(response);
+        self.tell(response.body().info().told());
+        // Nobody reads the body of an answer that has none on the wire.
+        let bodiless = self.head || matches!(status, 100..=199 | 204 | 304);
+        self.ended = bodiless || response.body().is_end_stream();
+    }
+
+    fn tell(&mut self, told: Told) {
+        let entry = &mut self.entry;
+        entry.route_name = told.route_name;
+        entry.upstream_cluster = told.upstream_cluster;
+        entry.upstream_host = told.upstream_host;
+        entry.upstream_request_attempt_count = told.attempts;
+        if told.request_id.is_some() {
+            entry.request_id = told.request_id;
+        }
+        if told.path.is_some() && !self.path_is_given {
+            entry.path = told.path;
+        }
+        if told.authority.is_some() {
+            entry.authority = told.authority;
+        }
+    }
+
+    /// Takes note of the error that came in the place of a response.
+    pub(super) fn failed(mut self, error: Option<&MeshError>) {
+        self.ended = true;
+        let Some(error) = error else { return };
+        let reply = error.reply();
+        self.entry.response_code = reply.status.as_u16();
+        self.entry.response_code_details = Some(reply.details.to_string());
+        self.entry.response_flags = reply.flags;
+        self.tell(error.told().clone());
+    }
+
+    /// Takes note of a frame of the response, or of its end.
+    pub(super) fn sent(&mut self, bytes: usize, is_last: bool) {
+        self.entry.bytes_sent += bytes as u64;
+        self.ended |= is_last;
+    }
+
+    /// Takes note of what broke the response off.
+    pub(super) fn broken(&mut self, reply: Option<&LocalReply>) {
+        self.ended = true;
+        if let Some(reply) = reply {
+            let entry = &mut self.entry;
+            entry.response_flags = entry.response_flags.union(reply.flags);
+            entry.response_code_details = Some(reply.details.to_string());
+        }
+    }
+
+    /// Goes along with a tunnel until it has ended.
+    #[cfg(feature = "client")]
+    pub(super) async fn follow(mut self, mut tunnel: Tunnel) {
+        let end = tunnel.closed().await;
+        self.ended = end == TunnelEnd::Endpoint;
+        self.entry.bytes_sent = tunnel.bytes_sent();
+        let received = tunnel.bytes_received();
+        self.received.store(received, Ordering::Relaxed);
+    }
+}
+
+impl<L: AccessLog> Drop for Pending<L> {
+    fn drop(&mut self) {
+        let entry = &mut self.entry;
+        if !self.ended {
+            let left = ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+            entry.response_flags = entry.response_flags.union(left);
+            entry.response_code_details = Some("downstream_remote_disconnect".to_owned());
+        }
+        entry.response_code_details = entry
+            .response_code_details
+            .take()
+            .filter(|it| !it.is_empty());
+        entry.bytes_received = self.received.load(Ordering::Relaxed);
+        entry.duration = self.began.elapsed();
+        self.log.write(entry);
+    }
+}
+
+impl<L: AccessLog> fmt::Debug for Pending<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pending").field(&self.entry).finish()
+    }
+}
+
+/// All lines of a header as one.
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(name).iter();
+    let text = |line: &HeaderValue| String::from_utf8_lossy(line.as_bytes()).into_owned();
+    let lines: Vec<String> = lines.map(text).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
