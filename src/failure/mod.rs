@@ -34,6 +34,20 @@ pub enum Failure {
     Overflow,
 }
 
+impl Failure {
+    /// Whether no endpoint can have seen the request.
+    pub(crate) const fn is_undelivered(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::Tls(_)
+                | Self::ConnectTimeout
+                | Self::RefusedStream
+                | Self::Overflow
+        )
+    }
+}
+
 /// Errors that can say which [`Failure`] they are.
 ///
 /// Implement it for the error of a transport of your own; hyper-util's errors,

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::attempts::Attempts;
 use super::head::Head;
-use super::on::RetryOn;
+use super::policy::RetryPolicy;
 use crate::context::ResponseFlags;
 use crate::failure::Failure;
 use crate::limits::Permit;
@@ -153,7 +153,7 @@ impl<S, K, B, N> Armed<S, K, B, N> {
         N: Clone,
     {
         let policy = self.select.policy(self.replay.note());
-        let wanted = policy.filter(|policy| self.wants_another(&policy.on, result, late));
+        let wanted = policy.filter(|policy| self.wants_another(policy, result, late));
         // A body that was not kept whole cannot be sent again.
         let Some(policy) = wanted.filter(|_| !self.replay.is_lost()) else {
             return Some(ResponseFlags::NONE);
@@ -171,10 +171,21 @@ impl<S, K, B, N> Armed<S, K, B, N> {
     }
 
     /// Whether a result is one to try again on.
-    fn wants_another<R, E>(&self, on: &RetryOn, result: &Result<Response<R>, E>, late: bool) -> bool
+    fn wants_another<R, E>(
+        &self,
+        policy: &RetryPolicy,
+        result: &Result<Response<R>, E>,
+        late: bool,
+    ) -> bool
     where
         K: Attempts<R, E, N>,
     {
+        let on = &policy.on;
+        if policy.spare_delivered && !self.head.is_idempotent() {
+            let failure = self.select.failure(result);
+            let failure = failure.filter(|it| !late && it.is_undelivered());
+            return failure.is_some_and(|it| on.retries_failure(&it));
+        }
         if late {
             return on.retries_late_try();
         }

@@ -48,6 +48,11 @@ thread_local! {
 }
 
 impl Head {
+    /// Whether sending the request twice means what sending it once means.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent()
+    }
+
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         // A thread that is ending has no buffers any more.
         let kept = BUFFERS.try_with(|buffers| buffers.borrow_mut().pop());

@@ -3,7 +3,8 @@
 //! `attempts: N` means up to N tries after the first. Whether a try counts as
 //! failed is decided by `retryOn` from the response's head, or from what kept
 //! the upstream from answering; nothing is tried again once a response has been
-//! taken. The method does not matter: a POST is tried again like a GET.
+//! taken. The method does not matter, as in Istio: a POST is tried again like a GET, unless
+//! [`RetryPolicy::spare_delivered`] says otherwise. [`HedgeLayer`] sends a try beside one that is late.
 //!
 //! | Setting | Default |
 //! |---|---|
@@ -56,6 +57,7 @@ mod attempts;
 mod config;
 mod future;
 mod head;
+mod hedge;
 mod on;
 mod policy;
 mod service;
@@ -64,6 +66,7 @@ pub use attempts::Attempts;
 pub(crate) use config::compile;
 pub(crate) use future::ArmedBox;
 pub use future::ResponseFuture;
+pub use hedge::{Hedge, HedgeFuture, HedgeLayer, HedgePolicy};
 pub use on::{InvalidRetryOn, RetryOn};
 pub use policy::RetryPolicy;
 pub use service::{Retry, RetryLayer};

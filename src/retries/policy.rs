@@ -14,6 +14,7 @@ pub struct RetryPolicy {
     pub(super) limit: usize,
     pub(super) avoid_tried_hosts: Option<bool>,
     pub(super) leave_localities: bool,
+    pub(super) spare_delivered: bool,
 }
 
 impl RetryPolicy {
@@ -33,6 +34,7 @@ impl RetryPolicy {
             limit: Self::LIMIT,
             avoid_tried_hosts: None,
             leave_localities: false,
+            spare_delivered: false,
         }
     }
 
@@ -79,6 +81,16 @@ impl RetryPolicy {
     #[must_use]
     pub const fn leave_localities(mut self, leave: bool) -> Self {
         self.leave_localities = leave;
+        self
+    }
+
+    /// Whether a request whose method is not idempotent (`POST`, `PATCH`, any of one's own) is tried
+    /// again only where no endpoint can have seen it: it was not connected to, it refused the
+    /// stream, or a limit kept the request back. Not unless told, for Istio does not ask; no rule
+    /// can say it.
+    #[must_use]
+    pub const fn spare_delivered(mut self, spare: bool) -> Self {
+        self.spare_delivered = spare;
         self
     }
 

@@ -257,3 +257,26 @@ async fn a_service_that_was_not_readied_is_not_called() {
     let request = Request::new(Full::from("hello"));
     assert_eq!(service.call(request).await.expect("answered").status(), 200);
 }
+
+/// The status a request of this method ends with, and how often it was tried.
+async fn spared(method: &str, script: &[Does]) -> (u16, usize) {
+    let upstream = Upstream::new(script);
+    let seen = upstream.seen.clone();
+    let policy = on(3, "5xx,connect-failure,reset").spare_delivered(true);
+    let policy = policy.per_try_timeout(Duration::from_millis(100));
+    let request = Request::builder().method(method).body(Full::default());
+    let answer = RetryLayer::new(policy).layer(upstream);
+    let answer = answer.oneshot(request.unwrap()).await;
+    let tries = seen.lock().unwrap().len();
+    (answer.map_or(0, |it| it.status().as_u16()), tries)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_done_is_not_done_again_where_a_policy_spares_it() {
+    assert_eq!(spared("POST", &[Refuse, Answer(200)]).await, (200, 2));
+    assert_eq!(spared("POST", &[Answer(503), Answer(200)]).await, (503, 1));
+    assert_eq!(spared("POST", &[Hang, Answer(200)]).await, (504, 1));
+    assert_eq!(spared("PATCH", &[Refuse, Answer(503)]).await, (503, 2));
+    assert_eq!(spared("PUT", &[Answer(503), Answer(200)]).await, (200, 2));
+    assert_eq!(spared("GET", &[Hang, Answer(200)]).await, (200, 2));
+}

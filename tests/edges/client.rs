@@ -181,3 +181,33 @@ async fn reqwest_is_a_transport() {
     let error = client.get("http://reviews/").send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
 }
+
+#[tokio::test]
+async fn a_query_is_escaped_and_comes_after_what_the_url_has() {
+    let client = mesh().await.client();
+    let pairs = [("title", "war & peace"), ("n", "1")];
+    let seen = client.get("http://reviews/search?a=b").query(pairs);
+    let seen = seen.send().await.unwrap().text().await.unwrap();
+    assert_eq!(seen, "GET /search?a=b&title=war%20%26%20peace&n=1 None");
+    let seen = client.get("http://reviews").query([("\u{e9}", "")]);
+    let seen = seen.send().await.unwrap().text().await.unwrap();
+    assert_eq!(seen, "GET /?%C3%A9= None");
+}
+
+#[cfg(feature = "json")]
+#[tokio::test]
+async fn json_goes_out_and_comes_back() {
+    let client = mesh().await.client();
+    let sent = serde_json::json!({"stars": 5, "text": "good"});
+    let response = client.post("http://reviews/echo").json(&sent).send().await;
+    assert_eq!(
+        response.unwrap().json::<serde_json::Value>().await.unwrap(),
+        sent
+    );
+    let text = client.get("http://reviews/name").send().await.unwrap();
+    assert!(text.json::<serde_json::Value>().await.is_err());
+    // A map whose keys are no texts is none of JSON's.
+    let wrong = std::collections::HashMap::from([((1, 2), 3)]);
+    let error = client.post("http://reviews/echo").json(&wrong).send().await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidRequest);
+}

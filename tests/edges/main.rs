@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
+mod allocations;
 mod client;
 mod refused;
 mod reply_body;

@@ -19,6 +19,7 @@ mod replies;
 mod sockets;
 mod status;
 mod support;
+mod trace_headers;
 mod tries;
 mod under_load;
 mod usual;
