@@ -18,11 +18,26 @@ use std::net::IpAddr;
 /// ```
 #[must_use]
 pub fn resolve_short_name(name: &str, namespace: &str, cluster_domain: &str) -> String {
-    let name = name.to_ascii_lowercase();
-    if name.is_empty() || name.contains(['.', '*', ':', '[']) {
-        return name;
+    full_name(name, namespace, cluster_domain).into_owned()
+}
+
+/// The same, borrowed where the name is full already and in lower case.
+pub(crate) fn full_name<'n>(name: &'n str, namespace: &str, cluster_domain: &str) -> Cow<'n, str> {
+    let (mut short, mut upper) = (!name.is_empty(), false);
+    for byte in name.bytes() {
+        short &= !matches!(byte, b'.' | b'*' | b':' | b'[');
+        upper |= byte.is_ascii_uppercase();
     }
-    format!("{name}.{namespace}.svc.{cluster_domain}")
+    let mut name = match upper {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    };
+    if short {
+        name = [&*name, ".", namespace, ".svc.", cluster_domain]
+            .concat()
+            .into();
+    }
+    name
 }
 
 /// What follows the star of a wildcard name.
@@ -85,7 +100,9 @@ pub fn without_port(authority: &str) -> Cow<'_, str> {
 /// Whether the name is an IP address.
 #[must_use]
 pub fn is_address(name: &str) -> bool {
-    name.parse::<IpAddr>().is_ok()
+    let first = name.bytes().next();
+    let may_be = first.is_some_and(|it| it.is_ascii_hexdigit() || it == b':');
+    may_be && name.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
+use rustc_hash::FxBuildHasher;
 
 use super::balancing::Balancing;
 use super::cluster::{Cluster, Declared};
@@ -29,6 +30,20 @@ struct Key {
     host: String,
 }
 
+/// A key to look up by, which hashes as a [`Key`] does.
+#[derive(Debug, Hash)]
+struct KeyRef<'k> {
+    port: u16,
+    subset: &'k str,
+    host: &'k str,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.port == key.port && self.host == key.host && self.subset == key.subset
+    }
+}
+
 /// The clusters of a plan under construction, each made once.
 pub(super) struct Clusters<'r> {
     registry: &'r Registry,
@@ -37,7 +52,7 @@ pub(super) struct Clusters<'r> {
     /// Those of the plan before: what did not change stays, and what did goes on counting.
     before: HashMap<&'r str, &'r Arc<Cluster>>,
     live: &'r Live,
-    known: HashMap<Key, u32>,
+    known: IndexMap<Key, u32, FxBuildHasher>,
     list: Vec<Arc<Cluster>>,
 }
 
@@ -57,7 +72,7 @@ impl<'r> Clusters<'r> {
             options,
             before: before.collect(),
             live,
-            known: HashMap::new(),
+            known: IndexMap::default(),
             list: Vec::new(),
         }
     }
@@ -75,23 +90,23 @@ impl<'r> Clusters<'r> {
         port: Option<u16>,
         listener: u16,
     ) -> u32 {
-        let ports = self
-            .registry
-            .get(host)
-            .map(|service| service.ports.as_slice());
-        let port = match (port, ports) {
-            (Some(port), _) => port,
-            (None, Some([only])) if self.options.source.gateway.is_some() => only.number,
-            (None, _) => listener,
+        let only_port = || match self.registry.get(host)?.ports.as_slice() {
+            [only] => Some(only.number),
+            _ => None,
         };
+        let port = match port {
+            Some(port) => port,
+            None if self.options.source.gateway.is_some() => only_port().unwrap_or(listener),
+            None => listener,
+        };
+        if let Some(place) = self.known.get(&KeyRef { port, subset, host }) {
+            return *place;
+        }
         let key = Key {
             port,
             subset: subset.to_owned(),
             host: host.to_owned(),
         };
-        if let Some(place) = self.known.get(&key) {
-            return *place;
-        }
         let name = format!("outbound|{port}|{subset}|{host}");
         let before = self.before.get(name.as_str()).copied();
         let policy = self.rules.policy(host, subset, port);

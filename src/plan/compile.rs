@@ -1,9 +1,9 @@
 //! Resources in, one plan out, and everything there is to say about them.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::adjust::AdjustOutliers;
 use super::clusters::Clusters;
@@ -75,7 +75,7 @@ pub(crate) fn compile(
     let delegates = Delegates::new(&list, source);
     let mut owners = Owners::default();
     let mut virtual_services = Vec::new();
-    let mut taken: HashMap<String, &Resource> = HashMap::new();
+    let mut taken: FxHashMap<Arc<str>, &Resource> = FxHashMap::default();
     let read = |resource, written, about: &mut _| {
         VirtualService::read(resource, written, source, &clusters, &delegates, about)
     };
@@ -171,7 +171,7 @@ impl Tables {
     }
 
     /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
-    pub(super) fn add(&mut self, port: u16, domains: &[String], routes: Vec<Listed>) {
+    pub(super) fn add(&mut self, port: u16, domains: &[Cow<'_, str>], routes: Vec<Listed>) {
         let host = Arc::new(VirtualHost {
             first: u32::try_from(self.routes.len()).unwrap_or(u32::MAX),
             index: routes.iter().map(|(it, _)| it.rule.clone()).collect(),
@@ -275,10 +275,12 @@ fn tell(resource: &Resource, about: Diagnostics, found: &mut Diagnostics) {
 }
 
 fn report_doubles(list: &[&Resource], found: &mut Diagnostics) {
-    let mut seen = HashSet::new();
+    let mut seen = FxHashSet::default();
     for resource in list {
-        let id = resource.id();
-        if !id.name.is_empty() && !seen.insert(id.clone()) {
+        let metadata = &resource.metadata;
+        let (namespace, name) = (metadata.namespace_or_default(), metadata.name.as_str());
+        if !name.is_empty() && !seen.insert((resource.spec.kind(), namespace, name)) {
+            let id = resource.id();
             let mut about = Diagnostics::default();
             let at = At::Top.field("metadata");
             let message = format!("there are two resources {id}");
@@ -323,7 +325,7 @@ fn read_registry(list: &[&Resource], options: &Options, found: &mut Diagnostics)
 fn report_taken_hosts<'r>(
     resource: &'r Resource,
     read: &VirtualService<'_>,
-    taken: &mut HashMap<String, &'r Resource>,
+    taken: &mut FxHashMap<Arc<str>, &'r Resource>,
     about: &mut Diagnostics,
 ) {
     let at = At::Top.field("spec");

@@ -136,6 +136,9 @@ impl<'r> DestinationRules<'r> {
     }
 
     fn rule_for(&self, host: &str) -> Option<&Merged<'r>> {
+        if self.own.is_empty() && self.exported.is_empty() {
+            return None;
+        }
         let source = self.source;
         if let Some(rules) = most_specific(self.own.get(&*source.namespace), host) {
             return self.chosen(rules.iter());

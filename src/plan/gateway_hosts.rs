@@ -68,7 +68,7 @@ pub(super) fn fill(
             if redirects {
                 first.insert(0, (Route::to_https(), Origin::NONE));
             }
-            tables.add(port, &[name], first);
+            tables.add(port, &[name.into()], first);
         }
     }
 }
@@ -108,13 +108,13 @@ fn names(
         }
         for name in &it.hosts {
             let narrower = if host::is_subset_of(name, &server) {
-                name
+                &**name
             } else if host::is_subset_of(&server, name) {
-                &server
+                server.as_str()
             } else {
                 continue;
             };
-            *names.entry(narrower.clone()).or_default() |= redirects;
+            *names.entry(narrower.to_owned()).or_default() |= redirects;
         }
     }
     names

@@ -5,8 +5,11 @@
 //! nothing declares get theirs on port 80, and on other ports only beside a
 //! declared host of the same VirtualService.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::balancing::Balancing;
 use super::clusters::Clusters;
@@ -73,7 +76,7 @@ fn fill_port<'s>(
         .map(|(n, it)| (n, it, it.routes(port, source, clusters)))
         .filter(|(.., routes)| !routes.is_empty())
         .collect();
-    let mut exact: HashMap<&str, usize> = HashMap::new();
+    let mut exact: FxHashMap<&str, usize> = FxHashMap::default();
     for (n, virtual_service, _) in &concerned {
         for name in &virtual_service.hosts {
             exact.entry(name).or_insert(*n);
@@ -81,11 +84,11 @@ fn fill_port<'s>(
     }
     // The first that names a service exactly and has routes here, else the one whose wildcard
     // it falls under.
-    let mut owned: HashMap<usize, Vec<&'s RegistryService>> = HashMap::new();
+    let mut owned: FxHashMap<usize, Vec<&'s RegistryService>> = FxHashMap::default();
     // Whatever is spoken on the port, a service is declared; routes are for HTTP.
     let is_http = |it: &&RegistryService| it.port(port).is_some_and(|it| it.protocol.is_http());
     let services: Vec<&RegistryService> = services.iter().copied().filter(is_http).collect();
-    let full_names: HashSet<&str> = services.iter().map(|it| it.host.as_str()).collect();
+    let full_names: FxHashSet<&str> = services.iter().map(|it| it.host.as_str()).collect();
     for service in &services {
         let named = exact.get(service.host.as_str()).copied();
         if let Some(owner) = named.or_else(|| names.wildcard_owner(&service.host)) {
@@ -93,18 +96,18 @@ fn fill_port<'s>(
         }
     }
 
-    let mut claimed = HashSet::new();
+    let mut claimed = FxHashSet::default();
     for (n, virtual_service, routes) in concerned {
         let hosts = &virtual_service.hosts;
-        let mut domains: Vec<String> = Vec::new();
+        let mut domains: Vec<Cow<'_, str>> = Vec::new();
         for service in owned.get(&n).into_iter().flatten() {
             claimed.insert(service.host.as_str());
             domains.extend(domains_of(service, source, &full_names));
         }
-        let names_one = hosts.iter().any(|name| full_names.contains(name.as_str()));
+        let names_one = hosts.iter().any(|name| full_names.contains(&**name));
         if port == 80 || names_one || owned.contains_key(&n) {
             let undeclared = hosts.iter().filter(|name| !declared.covers(name));
-            domains.extend(undeclared.cloned());
+            domains.extend(undeclared.map(|it| Cow::Borrowed(&**it)));
         }
         if !domains.is_empty() {
             tables.add(port, &domains, routes);
@@ -127,16 +130,16 @@ fn fill_port<'s>(
 
 /// All names VirtualServices have, and who has them, oldest first.
 struct Names<'v> {
-    exact: HashMap<&'v str, Vec<usize>>,
+    exact: FxHashMap<&'v str, Vec<usize>>,
     /// Wildcards by what follows their star.
-    wild: HashMap<&'v str, Vec<usize>>,
+    wild: FxHashMap<&'v str, Vec<usize>>,
 }
 
 impl<'v> Names<'v> {
     fn new(virtual_services: &'v [VirtualService<'_>]) -> Self {
         let mut names = Self {
-            exact: HashMap::new(),
-            wild: HashMap::new(),
+            exact: FxHashMap::default(),
+            wild: FxHashMap::default(),
         };
         for (n, virtual_service) in virtual_services.iter().enumerate() {
             for name in &virtual_service.hosts {
@@ -165,9 +168,9 @@ impl<'v> Names<'v> {
 
 /// What of the names of VirtualServices stands for services of one port.
 struct Declared<'s> {
-    hosts: HashSet<&'s str>,
+    hosts: FxHashSet<&'s str>,
     /// Wildcards some service falls under, by what follows their star.
-    wild: HashSet<&'s str>,
+    wild: FxHashSet<&'s str>,
     /// The VirtualServices that name a service.
     named_by: BTreeSet<usize>,
 }
@@ -175,8 +178,8 @@ struct Declared<'s> {
 impl<'s> Declared<'s> {
     fn new(services: &[&'s RegistryService], names: &Names<'s>) -> Self {
         let mut declared = Self {
-            hosts: HashSet::new(),
-            wild: HashSet::new(),
+            hosts: FxHashSet::default(),
+            wild: FxHashSet::default(),
             named_by: BTreeSet::new(),
         };
         for service in services {
@@ -230,15 +233,15 @@ fn default_route(cluster: u32, balancing: Option<Arc<Balancing>>) -> Vec<Listed>
 }
 
 /// All names clients may call a service by; an alias never takes the full name of another.
-fn domains_of(
-    service: &RegistryService,
+fn domains_of<'s>(
+    service: &'s RegistryService,
     source: &Source,
-    full_names: &HashSet<&str>,
-) -> Vec<String> {
-    let host = &service.host;
-    let mut domains = vec![host.clone()];
+    full_names: &FxHashSet<&str>,
+) -> Vec<Cow<'s, str>> {
+    let host = service.host.as_str();
+    let mut domains = vec![Cow::Borrowed(host)];
     if !host.starts_with('*') && !host::is_address(host) {
-        domains.push(format!("{host}."));
+        domains.push(format!("{host}.").into());
     }
     let suffix = format!(".svc.{}", source.cluster_domain);
     if let Some((name, namespace)) = host
@@ -246,13 +249,13 @@ fn domains_of(
         .and_then(|short| short.split_once('.'))
         .filter(|(name, namespace)| !name.starts_with('*') && !namespace.contains('.'))
     {
-        domains.push(format!("{name}.{namespace}.svc"));
-        domains.push(format!("{name}.{namespace}"));
+        domains.push(format!("{name}.{namespace}.svc").into());
+        domains.push(format!("{name}.{namespace}").into());
         if namespace == source.namespace {
-            domains.push(name.to_owned());
+            domains.push(name.into());
         }
     }
-    domains.retain(|name| name == host || !full_names.contains(name.as_str()));
+    domains.retain(|name| *name == host || !full_names.contains(&**name));
     // A network of one address is that address.
     let addresses = service.addresses.iter().map(|it| match it.contains(':') {
         true => it.strip_suffix("/128").unwrap_or(it),
@@ -260,8 +263,8 @@ fn domains_of(
     });
     let addresses = addresses.filter(|it| host::is_address(it));
     domains.extend(addresses.map(|address| match address.contains(':') {
-        true => format!("[{address}]"),
-        false => address.to_owned(),
+        true => format!("[{address}]").into(),
+        false => address.into(),
     }));
     domains
 }

@@ -20,6 +20,7 @@ use crate::rt::Rng;
 mod adjust;
 mod attempts;
 mod balancing;
+mod blocks;
 mod chain;
 mod check_destination_rule;
 mod cluster;

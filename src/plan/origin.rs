@@ -4,6 +4,8 @@
 //! small as it was: twelve bytes a route, and for each VirtualService its name,
 //! its hosts and the match blocks that are not for every client and port.
 
+use std::sync::Arc;
+
 use super::route::Route;
 use super::virtual_services::VirtualService;
 use crate::api::{self, Resource, Spec};
@@ -70,7 +72,7 @@ pub(super) struct OneOwner {
     /// `namespace/name`.
     pub(super) name: Box<str>,
     /// Full names, in lower case.
-    pub(super) hosts: Box<[Box<str>]>,
+    pub(super) hosts: Box<[Arc<str>]>,
     pub(super) standing: Standing,
     /// How many match blocks its rules have, a rule without any counting as one.
     blocks: usize,
@@ -143,7 +145,8 @@ impl OneOwner {
 
 fn name_of(resource: &Resource) -> Box<str> {
     let metadata = &resource.metadata;
-    format!("{}/{}", metadata.namespace_or_default(), metadata.name).into()
+    let name = [metadata.namespace_or_default(), "/", &metadata.name].concat();
+    name.into()
 }
 
 impl Owners {
@@ -156,11 +159,10 @@ impl Owners {
         source: Option<&Source>,
     ) -> u32 {
         let place = u32::try_from(self.0.len()).unwrap_or(NOWHERE);
-        let hosts = read.hosts.iter().map(|it| it.as_str().into());
         let narrow = source.map(|source| read.narrow_blocks(source));
         self.0.push(OneOwner {
             name: name_of(resource),
-            hosts: hosts.collect(),
+            hosts: read.hosts.iter().cloned().collect(),
             standing: match source {
                 Some(_) => Standing::Bound,
                 None => Standing::OtherGateways,
@@ -181,11 +183,10 @@ impl Owners {
             if source.sees(namespace, &written.export_to) {
                 continue;
             }
-            let full =
-                |it: &String| host::resolve_short_name(it, namespace, &source.cluster_domain);
+            let full = |it: &String| host::full_name(it, namespace, &source.cluster_domain).into();
             self.0.push(OneOwner {
                 name: name_of(resource),
-                hosts: written.hosts.iter().map(|it| full(it).into()).collect(),
+                hosts: written.hosts.iter().map(full).collect(),
                 standing: Standing::NotExported,
                 blocks: 0,
                 narrow: Box::default(),

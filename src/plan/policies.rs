@@ -1,5 +1,7 @@
 //! The policies of a rule: each concept's own compile step, and what may not stand together.
 
+use std::sync::{Arc, LazyLock};
+
 use super::route::Policies;
 use crate::api;
 use crate::context::MatchedPath;
@@ -21,12 +23,28 @@ pub(super) fn matched_path(block: Option<&api::HttpMatchRequest>) -> MatchedPath
     }
 }
 
+/// The policies of rules that say nothing of any: all of them share one.
+static PLAIN: LazyLock<Arc<Policies>> = LazyLock::new(|| Arc::new(Policies::istio_default()));
+
+/// Whether a rule says nothing of policies.
+fn is_plain(written: &api::HttpRoute) -> bool {
+    written.redirect.is_none()
+        && written.direct_response.is_none()
+        && written.fault.is_none()
+        && written.cors_policy.is_none()
+        && written.timeout.is_none()
+        && written.retries.is_none()
+}
+
 /// The policies of a rule; whatever is wrong is told to `found`.
 pub(super) fn read_policies(
     written: &api::HttpRoute,
     at: At<'_>,
     found: &mut Diagnostics,
-) -> Policies {
+) -> Arc<Policies> {
+    if is_plain(written) {
+        return PLAIN.clone();
+    }
     if let Some(redirect) = &written.redirect {
         let mut blocks: Vec<_> = written.r#match.iter().map(Some).collect();
         if blocks.is_empty() {
@@ -40,7 +58,7 @@ pub(super) fn read_policies(
     let fault = written.fault.as_ref();
     let response = written.direct_response.as_ref();
     let cors = written.cors_policy.as_ref();
-    Policies {
+    Arc::new(Policies {
         fault: fault.and_then(|it| fault::compile(it, at.field("fault"), found)),
         direct_response: response
             .and_then(|it| direct_response::compile(it, at.field("directResponse"), found)),
@@ -49,7 +67,7 @@ pub(super) fn read_policies(
             .timeout
             .and_then(|it| timeout::compile(it, at.field("timeout"), found)),
         retries: retries::compile(written.retries.as_ref(), at.field("retries"), found),
-    }
+    })
 }
 
 /// Says which actions may not stand side by side, in Istio's words.

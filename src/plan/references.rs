@@ -3,7 +3,9 @@
 //!
 //! Nothing here changes what is compiled; it only tells.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+
+use rustc_hash::FxHashMap;
 
 use super::shadowed;
 use crate::api::{self, Resolution, Resource, Spec};
@@ -16,12 +18,12 @@ use crate::source::{Source, resolve_gateway};
 pub(super) struct References<'r> {
     registry: &'r Registry,
     source: &'r Source,
-    gateways: HashMap<String, (&'r str, &'r api::Gateway)>,
-    virtual_services: HashMap<(&'r str, &'r str), &'r api::VirtualService>,
+    gateways: FxHashMap<String, (&'r str, &'r api::Gateway)>,
+    virtual_services: FxHashMap<(&'r str, &'r str), &'r api::VirtualService>,
     /// The endpoints of hosts that list all of theirs.
-    listed: HashMap<String, Vec<&'r api::WorkloadEntry>>,
+    listed: FxHashMap<String, Vec<&'r api::WorkloadEntry>>,
     /// Whose traffic policy holds for a host, by namespace.
-    policies: HashMap<(&'r str, String), &'r Resource>,
+    policies: FxHashMap<(&'r str, String), &'r Resource>,
 }
 
 impl<'r> References<'r> {
@@ -29,10 +31,10 @@ impl<'r> References<'r> {
         let mut references = Self {
             registry,
             source,
-            gateways: HashMap::new(),
-            virtual_services: HashMap::new(),
-            listed: HashMap::new(),
-            policies: HashMap::new(),
+            gateways: FxHashMap::default(),
+            virtual_services: FxHashMap::default(),
+            listed: FxHashMap::default(),
+            policies: FxHashMap::default(),
         };
         for resource in list {
             references.note(resource);
@@ -64,7 +66,7 @@ impl<'r> References<'r> {
             }
             Spec::DestinationRule(it) => {
                 if it.traffic_policy.is_some() && it.workload_selector.is_none() {
-                    let host = self.full(&it.host, namespace);
+                    let host = self.full(&it.host, namespace).into_owned();
                     self.policies.entry((namespace, host)).or_insert(resource);
                 }
             }
@@ -72,8 +74,8 @@ impl<'r> References<'r> {
         }
     }
 
-    fn full(&self, host: &str, namespace: &str) -> String {
-        host::resolve_short_name(host, namespace, &self.source.cluster_domain)
+    fn full<'n>(&self, host: &'n str, namespace: &str) -> Cow<'n, str> {
+        host::full_name(host, namespace, &self.source.cluster_domain)
     }
 
     /// Tells what a resource refers to in vain.
@@ -128,9 +130,9 @@ impl<'r> References<'r> {
                 found.push(Diagnostic::new(Code::NeverMatches, at, message).hint(hint));
             }
         }
-        let bound: HashSet<String> = match written.gateways.as_slice() {
-            [] => HashSet::from(["mesh".to_owned()]),
-            gateways => gateways.iter().map(full).collect(),
+        let bound = |name: &String| match written.gateways.as_slice() {
+            [] => name == "mesh",
+            gateways => gateways.iter().map(full).any(|it| it == *name),
         };
         let at_http = at.field("http");
         for (n, rule) in written.http.iter().enumerate() {
@@ -140,7 +142,7 @@ impl<'r> References<'r> {
                 let at_block = at_match.item(n);
                 let at = at_block.field("gateways");
                 for (n, name) in block.gateways.iter().map(full).enumerate() {
-                    if !bound.contains(&name) {
+                    if !bound(&name) {
                         let message = format!(
                             "the resource is not bound to {name}: at that gateway this never holds"
                         );
@@ -239,7 +241,7 @@ impl<'r> References<'r> {
         }
         if written.traffic_policy.is_some()
             && written.workload_selector.is_none()
-            && let Some(first) = self.policies.get(&(namespace, full.clone()))
+            && let Some(first) = self.policies.get(&(namespace, full.clone().into_owned()))
             && !std::ptr::eq(*first, resource)
         {
             let message = format!("the trafficPolicy of {} holds for {full}", first.id());
@@ -247,7 +249,7 @@ impl<'r> References<'r> {
             let warning = Diagnostic::new(Code::DuplicateHost, at.field("trafficPolicy"), message);
             found.push(warning.hint(hint));
         }
-        let Some(listed) = self.listed.get(&full) else {
+        let Some(listed) = self.listed.get(&*full) else {
             return;
         };
         if let Some(policy) = &written.traffic_policy {

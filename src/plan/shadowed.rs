@@ -1,6 +1,6 @@
 //! Rules that earlier rules of the same VirtualService leave nothing to.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::api::{HttpMatchRequest, StringMatch, VirtualService};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
@@ -12,9 +12,9 @@ const MAX_PAIRS: usize = 64;
 #[derive(Default)]
 struct Taken<'v> {
     everything: Option<usize>,
-    prefixes: HashMap<&'v str, usize>,
-    lengths: HashSet<usize>,
-    exacts: HashMap<&'v str, usize>,
+    prefixes: FxHashMap<&'v str, usize>,
+    lengths: FxHashSet<usize>,
+    exacts: FxHashMap<&'v str, usize>,
     others: Vec<(&'v HttpMatchRequest, usize)>,
 }
 
@@ -25,9 +25,20 @@ pub(super) fn check(written: &VirtualService, at: At<'_>, found: &mut Diagnostic
     for (n, rule) in written.http.iter().enumerate() {
         let at = at_http.item(n);
         let by = |block| taken.by(block);
-        let covered: Vec<Option<usize>> = match rule.r#match.as_slice() {
-            [] => vec![taken.everything],
-            blocks => blocks.iter().map(by).collect(),
+        let (one, many): ([_; 1], Vec<_>);
+        let covered: &[Option<usize>] = match rule.r#match.as_slice() {
+            [] => {
+                one = [taken.everything];
+                &one
+            }
+            [only] => {
+                one = [by(only)];
+                &one
+            }
+            blocks => {
+                many = blocks.iter().map(by).collect();
+                &many
+            }
         };
         if let Some(first) = covered.first().copied().flatten()
             && covered.iter().all(Option::is_some)

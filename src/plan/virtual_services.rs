@@ -1,11 +1,11 @@
 //! VirtualServices read once, before it is known on which ports they play a part.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
 
 use super::balancing::Balancing;
+use super::blocks::{Block, Written, read_blocks};
 use super::clusters::{Clusters, read_destination};
 use super::delegates::{Delegates, Merged};
 use super::origin::{Listed, NarrowBlock, Origin};
@@ -31,28 +31,20 @@ pub(super) struct VirtualService<'r> {
     pub(super) owner: u32,
     pub(super) namespace: &'r str,
     /// Full names, in lower case.
-    pub(super) hosts: Vec<String>,
+    pub(super) hosts: Vec<Arc<str>>,
     rules: Vec<Rule<'r>>,
 }
 
 #[derive(Debug)]
 struct Rule<'r> {
     /// As it stands in the resource, or merged from a delegate's.
-    written: Cow<'r, api::HttpRoute>,
+    written: Written<'r>,
     blocks: Vec<Block>,
     /// Nothing where the rule answers itself.
     destinations: Option<Weights<Destination>>,
     policies: Arc<Policies>,
     rewrite: Option<RewritePolicy>,
     mirrors: Vec<CompiledMirror<Destination>>,
-}
-
-#[derive(Debug)]
-struct Block {
-    /// Its place among the blocks written; nothing for a rule without match blocks.
-    place: Option<usize>,
-    rule: Arc<MatchRequest>,
-    name: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,12 +68,17 @@ impl<'r> VirtualService<'r> {
         let namespace = resource.metadata.namespace_or_default();
         let at = At::Top.field("spec");
         // What is wrong with them is the validation's to say.
-        let mut hosts: IndexSet<String> = IndexSet::with_capacity(written.hosts.len());
         let names = written.hosts.iter().filter(|name| !name.is_empty());
-        hosts.extend(
-            names.map(|name| host::resolve_short_name(name, namespace, &source.cluster_domain)),
-        );
-        let hosts = hosts.into_iter().collect();
+        let full = |name: &String| -> Arc<str> {
+            host::full_name(name, namespace, &source.cluster_domain).into()
+        };
+        let hosts = match written.hosts.as_slice() {
+            [_] => names.map(full).collect(),
+            _ => {
+                let hosts: IndexSet<Arc<str>> = names.map(full).collect();
+                hosts.into_iter().collect()
+            }
+        };
         not_built::virtual_service(written, at, found);
         if written.hosts.is_empty() {
             delegates.check(resource, at, found);
@@ -90,7 +87,7 @@ impl<'r> VirtualService<'r> {
         let mut rules = Vec::with_capacity(written.http.len());
         for (n, rule) in written.http.iter().enumerate() {
             let at = at_http.item(n);
-            let read = Rule::read(Cow::Borrowed(rule), namespace, source, clusters, at, found);
+            let read = Rule::read(Written::Here(rule), namespace, source, clusters, at, found);
             report_combinations(rule, at, found);
             if rule.delegate.is_none() {
                 rules.extend(read);
@@ -241,6 +238,9 @@ impl<'r> Rule<'r> {
         names: Names<'_>,
     ) -> Choice {
         let route = self.written.headers.as_ref();
+        if route.is_none() && own.is_none() && self.rewrite.is_none() {
+            return Choice::default();
+        }
         let (request_headers, response_headers) = headers::compile(route, own, single, names);
         let rewrite = RewritePolicy::of_block(
             self.rewrite.as_ref(),
@@ -282,7 +282,7 @@ impl<'r> Rule<'r> {
         let (rule, namespace) = (merged.rule, merged.namespace);
         let mut about = Diagnostics::default();
         let rule = Rule::read(
-            Cow::Owned(rule),
+            Written::Merged(Box::new(rule)),
             namespace,
             source,
             clusters,
@@ -290,7 +290,7 @@ impl<'r> Rule<'r> {
             &mut about,
         );
         if rule.is_none() && !refused {
-            let (own, mut alone) = (Cow::Borrowed(merged.own), Diagnostics::default());
+            let (own, mut alone) = (Written::Here(merged.own), Diagnostics::default());
             let sound = Rule::read(own, namespace, source, clusters, At::Top, &mut alone).is_some();
             for fault in about.iter().filter(|_| sound) {
                 let message = format!(
@@ -306,7 +306,7 @@ impl<'r> Rule<'r> {
     }
 
     fn read(
-        written: Cow<'r, api::HttpRoute>,
+        written: Written<'r>,
         namespace: &str,
         source: &Source,
         clusters: &Clusters<'_>,
@@ -314,7 +314,7 @@ impl<'r> Rule<'r> {
         found: &mut Diagnostics,
     ) -> Option<Self> {
         let before = found.len();
-        let blocks = Self::blocks(&written, at.field("match"), found);
+        let blocks = read_blocks(&written, at.field("match"), found);
         let acts = written.redirect.is_some() || written.direct_response.is_some();
         let resolve = |to: &api::Destination, at: At<'_>, found: &mut Diagnostics| {
             let (host, port) = read_destination(to, namespace, source, at, found)?;
@@ -360,35 +360,9 @@ impl<'r> Rule<'r> {
             written,
             blocks,
             destinations,
-            policies: Arc::new(policies),
+            policies,
             rewrite,
             mirrors,
         })
-    }
-
-    fn blocks(written: &api::HttpRoute, at: At<'_>, found: &mut Diagnostics) -> Vec<Block> {
-        if written.r#match.is_empty() {
-            return vec![Block {
-                place: None,
-                rule: Arc::default(),
-                name: written.name.as_str().into(),
-            }];
-        }
-        let mut blocks = Vec::with_capacity(written.r#match.len());
-        for (n, block) in written.r#match.iter().enumerate() {
-            let Some(rule) = MatchRequest::compile(block, at.item(n), found) else {
-                continue;
-            };
-            let name = match block.name.as_str() {
-                "" => written.name.clone(),
-                name => format!("{}.{name}", written.name),
-            };
-            blocks.push(Block {
-                place: Some(n),
-                rule: rule.into(),
-                name: name.into(),
-            });
-        }
-        blocks
     }
 }

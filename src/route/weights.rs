@@ -30,15 +30,18 @@ impl<T> Weights<T> {
         if let [(_, weight)] = choices.as_mut_slice() {
             *weight = 1;
         }
-        let mut total: u32 = 0;
-        let mut ranges = Vec::with_capacity(choices.len());
-        for (choice, weight) in choices.into_iter().filter(|(_, weight)| *weight > 0) {
-            total = total.checked_add(weight).ok_or(InvalidWeights::Overflow)?;
-            ranges.push((total, choice));
-        }
+        let mut total = Some(0_u32);
+        // In place: the list keeps its memory.
+        let taken = choices.into_iter().filter(|(_, weight)| *weight > 0);
+        let ranges = taken.map(|(choice, weight)| {
+            total = total.and_then(|it| it.checked_add(weight));
+            (total.unwrap_or(u32::MAX), choice)
+        });
+        let ranges = ranges.collect();
         match total {
-            0 => Err(InvalidWeights::Zero),
-            total => Ok(Self { ranges, total }),
+            None => Err(InvalidWeights::Overflow),
+            Some(0) => Err(InvalidWeights::Zero),
+            Some(total) => Ok(Self { ranges, total }),
         }
     }
 

@@ -1,9 +1,9 @@
 //! All hosts the mesh knows, with their ports and endpoints.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::members::{Finding, Members};
 use crate::connection::UpstreamProtocol;
@@ -12,9 +12,10 @@ use crate::endpoint::{Address, Endpoint, Place};
 /// The hosts that resources declare.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    pub(super) services: IndexMap<String, RegistryService>,
+    // Only names of the configuration are in the tables, so a fast hash is a safe one.
+    pub(super) services: IndexMap<String, RegistryService, FxBuildHasher>,
     /// Hosts declared for other namespaces only.
-    pub(super) hidden: HashSet<String>,
+    pub(super) hidden: FxHashSet<String>,
 }
 
 /// One host.

@@ -1,6 +1,6 @@
 //! `exportTo`: the namespaces that see a resource.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use super::invalid;
 use super::names::{is_dns_label, shortened};
@@ -14,7 +14,7 @@ pub(super) fn check(
     at: At<'_>,
     found: &mut Diagnostics,
 ) {
-    let mut seen: HashSet<&str> = HashSet::new();
+    let mut seen: FxHashSet<&str> = FxHashSet::default();
     for (n, to) in written.iter().enumerate() {
         let to = to.as_str();
         let known = ["*", "."].contains(&to) || (nobody && to == "~");

@@ -70,7 +70,7 @@ fn warn_of_path(block: &api::HttpMatchRequest, at: At<'_>, found: &mut Diagnosti
             None => warning,
         });
     };
-    if text.contains("://") {
+    if !text.starts_with('/') && text.contains("://") {
         let hint = "write the path alone; the host goes into hosts or authority";
         let message = format!("no path is {shown:?}: a uri is matched by its path");
         warn(message, Some(hint.to_owned()));

@@ -25,9 +25,12 @@ pub(super) fn domain_fault(domain: &str, wild: bool) -> Option<String> {
     if domain.is_empty() {
         return Some("empty domain name not allowed".to_owned());
     }
-    let shown = shortened(domain);
+    if is_plain_domain(domain) {
+        return None;
+    }
+    let shown = || shortened(domain);
     if domain.len() > 255 {
-        return Some(format!("domain name {shown:?} too long (max 255)"));
+        return Some(format!("domain name {:?} too long (max 255)", shown()));
     }
     let whole = domain.strip_suffix('.').unwrap_or(domain);
     let mut last = "";
@@ -42,15 +45,40 @@ pub(super) fn domain_fault(domain: &str, wild: bool) -> Option<String> {
         };
         if !is_dns_label(plain) {
             return Some(format!(
-                "domain name {shown:?} invalid (label {label:?} invalid)"
+                "domain name {:?} invalid (label {label:?} invalid)",
+                shown()
             ));
         }
         last = label;
     }
     let number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     number.then(|| {
-        format!("domain name {shown:?} invalid (top level domain {last:?} cannot be all-numeric)")
+        format!(
+            "domain name {:?} invalid (top level domain {last:?} cannot be all-numeric)",
+            shown()
+        )
     })
+}
+
+/// Whether a domain is, at a glance, what nearly every one is: labels of letters, digits and
+/// hyphens in their places, the last of them no number. Of others the glance tells nothing.
+fn is_plain_domain(domain: &str) -> bool {
+    let (mut label, mut before, mut letters) = (0_u32, b'.', false);
+    for byte in domain.bytes() {
+        match byte {
+            b'.' if label == 0 || before == b'-' => return false,
+            b'.' => (label, letters) = (0, false),
+            b'a'..=b'z' | b'A'..=b'Z' => (label, letters) = (label + 1, true),
+            b'0'..=b'9' => label += 1,
+            b'-' if label > 0 => label += 1,
+            _ => return false,
+        }
+        if label > 63 {
+            return false;
+        }
+        before = byte;
+    }
+    letters && before.is_ascii_alphanumeric() && domain.len() <= 255
 }
 
 /// A name as it can stand in a message.

@@ -1,6 +1,6 @@
 //! `VirtualService`: hosts, gateways, and which rules it may have.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::names::{check_gateways, check_host, shortened};
 use super::{export_to, http, invalid, l4, missing};
@@ -83,9 +83,9 @@ fn check_hosts(
     at: At<'_>,
     found: &mut Diagnostics,
 ) {
-    let mut exact: HashMap<String, &str> = HashMap::new();
-    let mut wild: HashMap<String, &str> = HashMap::new();
-    let mut full_names = Vec::with_capacity(written.hosts.len());
+    let mut exact: FxHashMap<String, &str> = FxHashMap::default();
+    let mut wild: FxHashMap<String, &str> = FxHashMap::default();
+    let mut full_names = Vec::new();
     for (n, name) in written.hosts.iter().enumerate() {
         let at = at.item(n);
         if name.is_empty() {
@@ -121,7 +121,7 @@ fn check_hosts(
     if wild.is_empty() {
         return;
     }
-    let lengths: HashSet<usize> = wild.keys().map(String::len).collect();
+    let lengths: FxHashSet<usize> = wild.keys().map(String::len).collect();
     for (n, full, name) in full_names {
         // The star of a wildcard counts as a character of what another covers.
         let covers = lengths

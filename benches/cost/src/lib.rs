@@ -6,6 +6,8 @@
 //! set each way; `retry` the same with retries armed; `boxed` is `full` behind
 //! one box, cloned for each request.
 
+pub mod rules;
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::future::Future;

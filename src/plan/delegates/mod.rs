@@ -11,11 +11,11 @@ mod tests;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::fmt;
 
 use indexmap::IndexMap;
 use merge::{Conflict, merge, settle};
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use crate::api::{self, HttpRoute, Resource, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
@@ -29,9 +29,9 @@ const MAX_MERGED: usize = 256 << 20;
 /// Every VirtualService by name, to find delegates among.
 #[derive(Debug)]
 pub(super) struct Delegates<'r> {
-    by_name: IndexMap<Name<'r>, (&'r Resource, &'r api::VirtualService)>,
+    by_name: IndexMap<Name<'r>, (&'r Resource, &'r api::VirtualService), FxBuildHasher>,
     /// Those that some VirtualService names.
-    named: HashSet<Name<'r>>,
+    named: FxHashSet<Name<'r>>,
     cluster_domain: &'r str,
     /// How much text may yet be merged.
     left: Cell<usize>,
@@ -56,8 +56,8 @@ pub(super) struct Merged<'r> {
 impl<'r> Delegates<'r> {
     pub(super) fn new(resources: &[&'r Resource], source: &'r Source) -> Self {
         let mut delegates = Self {
-            by_name: IndexMap::new(),
-            named: HashSet::new(),
+            by_name: IndexMap::default(),
+            named: FxHashSet::default(),
             cluster_domain: &source.cluster_domain,
             left: Cell::new(MAX_MERGED),
         };
