@@ -58,6 +58,7 @@ pub(crate) fn compile(
         compiled.percent = budget.percent.unwrap_or(default.percent);
         let least = budget.min_retry_concurrency;
         compiled.min_retry_concurrency = least.unwrap_or(default.min_retry_concurrency);
+        compiled.interval = budget.budget_interval.unwrap_or_default();
         most.retry_budget = Some(compiled);
     }
     if most != MostAtATime::default() {
@@ -178,10 +179,5 @@ pub(crate) fn check_budget(written: &api::RetryBudget, at: At<'_>, found: &mut D
         let message = format!("percentage {percent} is not in range 0..100");
         let at = at.field("percent");
         found.push(Diagnostic::new(Code::InvalidValue, at, message));
-    }
-    if written.budget_interval.is_some() {
-        let message = "this version counts the requests of the moment, not those of an interval";
-        let at = at.field("budgetInterval");
-        found.push(Diagnostic::new(Code::NotBuilt, at, message));
     }
 }

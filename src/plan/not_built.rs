@@ -1,21 +1,10 @@
-//! The one list of what resources can say and this version does not act on: not yet, or on purpose.
+//! The one list of what resources can say and this version does not act on, on purpose.
 //!
 //! Each line here is an error, or a warning when read leniently, instead of a
 //! silent difference from the sidecar. Building an effect removes its line.
 
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
-
-macro_rules! report {
-    ($found:ident, $at:ident: $( $field:literal if $set:expr; )*) => {
-        $(
-            if $set {
-                let message = concat!("this version does not act on ", $field, " yet");
-                $found.push(Diagnostic::new(Code::NotBuilt, $at.field($field), message));
-            }
-        )*
-    };
-}
 
 pub(super) fn virtual_service(written: &api::VirtualService, at: At<'_>, found: &mut Diagnostics) {
     for (field, written) in [
@@ -48,9 +37,14 @@ pub(super) fn destination_rule(
 }
 
 fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnostics) {
-    report!(found, at:
-        "tunnel" if written.tunnel.is_some();
-    );
+    if written.tunnel.is_some() {
+        let message = "a tunnel is for TCP and TLS routes; requests are not sent through it, by a sidecar neither";
+        found.push(Diagnostic::new(
+            Code::NeverFires,
+            at.field("tunnel"),
+            message,
+        ));
+    }
     blocks(&written.load_balancer, at, found);
     let settings = at.field("portLevelSettings");
     for (n, own) in written.port_level_settings.iter().enumerate() {
@@ -60,17 +54,19 @@ fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnost
 
 /// The blocks that a whole policy and settings for a port have in common.
 fn blocks(load_balancer: &Option<api::LoadBalancerSettings>, at: At<'_>, found: &mut Diagnostics) {
-    report!(found, at:
-    );
     if let Some(balancer) = load_balancer {
         self::load_balancer(balancer, at.field("loadBalancer"), found);
     }
 }
 
 fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Diagnostics) {
-    report!(found, at:
-        "zoneAwareLbSetting" if written.zone_aware_lb_setting.is_some();
-    );
+    if written.zone_aware_lb_setting.is_some() {
+        let message = "shares by zone hang on the endpoints of the client's own service, of which nothing \
+                       is known here";
+        let hint = "on purpose: localityLbSetting keeps requests near";
+        let at = at.field("zoneAwareLbSetting");
+        found.push(Diagnostic::new(Code::NotBuilt, at, message).hint(hint));
+    }
 }
 
 pub(super) fn gateway(written: &api::Gateway, at: At<'_>, found: &mut Diagnostics) {

@@ -229,7 +229,7 @@ fn report_hosts(written: &api::ServiceEntry, at: At<'_>, found: &mut Diagnostics
     if written.workload_selector.is_some() {
         let at = at.field("workloadSelector");
         let message = "nothing tells this version which workloads there are to select from";
-        let hint = "list endpoints, or leniently give them with Mesh::set_endpoints";
+        let hint = "on purpose: list endpoints, or leniently give them with Mesh::set_endpoints";
         found.push(Diagnostic::new(Code::NotBuilt, at, message).hint(hint));
         if !written.endpoints.is_empty() {
             let message = "only one of WorkloadSelector or Endpoints is allowed";

@@ -97,7 +97,9 @@ pub(crate) fn check(
         ClientTlsMode::Disable => return,
         ClientTlsMode::Simple | ClientTlsMode::Mutual if secret => {
             let at = at.field("credentialName");
-            found.push(Diagnostic::new(Code::NotBuilt, at, NO_SECRETS));
+            let hint = "on purpose: mount the secret, and name its files in caCertificates, \
+                        clientCertificate and privateKey";
+            found.push(Diagnostic::new(Code::NotBuilt, at, NO_SECRETS).hint(hint));
             return;
         }
         _ => {}

@@ -3,8 +3,13 @@
 //! A [`Permit`] counts until it is dropped, so whatever ends what it stands for, cancellation
 //! included, gives it back. The counts outlive a change of the limits.
 
+mod recent;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use recent::Recent;
 
 /// The most that may be under way at a time; nothing is no limit.
 ///
@@ -30,18 +35,22 @@ pub struct MostAtATime {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryBudget {
-    /// Their share of the requests under way and waiting, in percent.
+    /// Their share of the requests, in percent.
     pub percent: f64,
     /// How many are always allowed.
     pub min_retry_concurrency: u32,
+    /// `budgetInterval`: count the requests that began in so much time up to now, instead of those
+    /// under way and waiting; zero for those.
+    pub interval: Duration,
 }
 
 impl Default for RetryBudget {
-    /// 20 percent, and 3 always.
+    /// 20 percent of those under way, and 3 always.
     fn default() -> Self {
         Self {
             percent: 20.0,
             min_retry_concurrency: 3,
+            interval: Duration::ZERO,
         }
     }
 }
@@ -51,6 +60,8 @@ impl Default for RetryBudget {
 pub struct Limits {
     most: MostAtATime,
     counts: Arc<Counts>,
+    /// There where the retry budget has an interval.
+    recent: Option<Recent>,
 }
 
 /// Equal limits may count apart.
@@ -102,13 +113,22 @@ impl Limits {
     /// Limits with nothing under way.
     #[must_use]
     pub fn new(most: MostAtATime) -> Self {
-        let counts = Arc::default();
-        Self { most, counts }
+        let interval = most.retry_budget.map(|it| it.interval);
+        let interval = interval.filter(|it| !it.is_zero());
+        Self {
+            most,
+            counts: Arc::default(),
+            recent: interval.map(Recent::new),
+        }
     }
 
     /// The same limits, counting on where `known` counts.
     #[must_use]
     pub fn counting_with(mut self, known: &Self) -> Self {
+        let interval = |it: &Self| it.most.retry_budget.map(|it| it.interval);
+        if interval(&self) == interval(known) {
+            self.recent = known.recent.clone();
+        }
         self.counts = known.counts.clone();
         self
     }
@@ -122,7 +142,11 @@ impl Limits {
     /// A request begins; nothing where too many are under way.
     #[must_use]
     pub fn request(&self) -> Option<Permit> {
-        self.take(Kind::Request, self.most.requests.unwrap_or(u32::MAX))
+        let permit = self.take(Kind::Request, self.most.requests.unwrap_or(u32::MAX))?;
+        if let Some(recent) = &self.recent {
+            recent.note();
+        }
+        Some(permit)
     }
 
     /// A request begins to wait for a connection; nothing where too many wait.
@@ -153,8 +177,11 @@ impl Limits {
         let Some(budget) = self.most.retry_budget else {
             return self.most.retries;
         };
-        let under_way = u64::from(self.requests()) + u64::from(self.waiting());
-        let share = budget.percent / 100.0 * under_way as f64;
+        let requests = match &self.recent {
+            Some(recent) => recent.count(),
+            None => u64::from(self.requests()) + u64::from(self.waiting()),
+        };
+        let share = budget.percent / 100.0 * requests as f64;
         Some((share as u32).max(budget.min_retry_concurrency))
     }
 
@@ -195,6 +222,8 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Limits, MostAtATime, RetryBudget};
 
     #[test]
@@ -238,6 +267,7 @@ mod tests {
             retry_budget: Some(RetryBudget {
                 percent: 20.0,
                 min_retry_concurrency: 1,
+                interval: Duration::ZERO,
             }),
             ..MostAtATime::default()
         });
@@ -248,5 +278,41 @@ mod tests {
         let _two = limits.retry().expect("20 percent of ten");
         assert!(limits.retry().is_none());
         drop((requests, waiting));
+    }
+
+    /// Asked of Envoy 1.40 with these settings: nine good requests and the one that fails allow one
+    /// retry, eight do not; what is older than the interval does not count, though it is under way.
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_may_be_a_share_of_what_began_lately() {
+        let budget = RetryBudget {
+            percent: 10.0,
+            min_retry_concurrency: 0,
+            interval: Duration::from_secs(4),
+        };
+        let limits = Limits::new(MostAtATime {
+            retry_budget: Some(budget),
+            ..MostAtATime::default()
+        });
+        let requests = |count: usize| (0..count).map(|_| limits.request()).collect::<Vec<_>>();
+        drop(requests(9));
+        assert!(limits.retry().is_none());
+        drop(requests(1));
+        assert!(limits.retry().is_some());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(limits.retry().is_some());
+        // Other rules with the same budget go on counting.
+        let other = Limits::new(*limits.most()).counting_with(&limits);
+        assert!(other.retry().is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(limits.retry().is_none());
+        let under_way = requests(10);
+        tokio::time::advance(Duration::from_millis(500)).await;
+        drop(requests(10));
+        assert_eq!(limits.most_retries(), Some(2));
+        tokio::time::advance(Duration::from_millis(3_600)).await;
+        assert_eq!(limits.most_retries(), Some(1));
+        drop(under_way);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!(limits.most_retries(), Some(0));
     }
 }
