@@ -32,7 +32,8 @@ fn each_of_istios_rules_is_broken_by_a_case_and_kept_by_another() {
         }
         match cases.get(*kept) {
             None => wrong.push(format!("{words}: there is no case {kept:?}")),
-            Some(case) if !case.want.is_empty() => {
+            // That a setting never takes effect is a note on one that is right.
+            Some(case) if case.want.iter().any(|it| !it.contains(" never-fires ")) => {
                 wrong.push(format!("{words}: something is wrong in {kept:?}"));
             }
             Some(case) if !case.text.contains(about) => {
