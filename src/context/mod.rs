@@ -1,11 +1,13 @@
 //! What a response can tell about how it came to be, in Envoy's words.
 
 mod connection;
+mod direct_peer;
 mod flags;
 mod matched_path;
 mod preflight;
 
 pub use connection::Connection;
+pub(crate) use direct_peer::DirectPeer;
 pub use flags::ResponseFlags;
 pub use matched_path::MatchedPath;
 pub use preflight::Preflight;

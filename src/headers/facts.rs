@@ -9,7 +9,7 @@ use http::uri::Authority;
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
-use crate::context::{Connection, ResponseFlags};
+use crate::context::{Connection, DirectPeer, ResponseFlags};
 use crate::reply::LocalReply;
 use crate::rt::WallClock;
 
@@ -21,6 +21,8 @@ pub(super) struct RequestFacts<'r> {
     pub(super) version: Version,
     pub(super) headers: &'r HeaderMap,
     pub(super) connection: Option<Connection>,
+    /// Who connected, where an edge has settled who the client is.
+    pub(super) direct: Option<DirectPeer>,
     /// When it came.
     pub(super) start: SystemTime,
 }
@@ -95,6 +97,7 @@ struct Head {
 pub(crate) struct NotedRequest {
     head: Head,
     connection: Option<Connection>,
+    direct: Option<DirectPeer>,
     start: SystemTime,
     began: Instant,
 }
@@ -109,6 +112,7 @@ impl NotedRequest {
                 headers: request.headers().clone(),
             },
             connection: request.extensions().get().copied(),
+            direct: request.extensions().get().copied(),
             start: WallClock::now(),
             began: Instant::now(),
         }
@@ -201,6 +205,7 @@ impl Known {
                 version: noted.head.version,
                 headers: &head.headers,
                 connection: noted.connection,
+                direct: noted.direct,
                 start: noted.start,
             }
         });

@@ -234,8 +234,9 @@ impl<'r> RequestFacts<'r> {
     fn address(&self, end: End) -> Option<SocketAddr> {
         let remote = || self.connection.map(|it| it.remote);
         match end {
+            End::Remote if self.direct.is_some() => remote(),
             End::Remote => self.forwarded().or_else(remote),
-            End::DirectRemote => remote(),
+            End::DirectRemote => self.direct.map(|it| it.0).or_else(remote),
             End::Local => self.connection.map(|it| it.local),
         }
     }

@@ -155,6 +155,7 @@ impl RequestHeaders {
                     version: request.version(),
                     headers,
                     connection: request.extensions().get().copied(),
+                    direct: request.extensions().get().copied(),
                     start: WallClock::now(),
                 }));
             });

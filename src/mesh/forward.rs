@@ -19,7 +19,8 @@ use crate::transport::Transport;
 /// Always ready and never fails, so it serves as axum's `fallback_service`.
 /// Hop-by-hop headers end here, `x-request-id`, `x-forwarded-proto` and
 /// `x-envoy-attempt-count` are added, and control headers meant for a proxy are
-/// taken off, as Envoy does it under Istio.
+/// taken off, as Envoy does it under Istio. Like a sidecar it believes what requests say of where
+/// they come from: put [`EdgeLayer`](super::EdgeLayer) around it where strangers connect.
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     mesh: Mesh,

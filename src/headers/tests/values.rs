@@ -10,7 +10,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::super::{Names, ResponseHeadersLayer, check, compile};
 use super::{check_request, headers, on_requests, on_responses, print};
-use crate::context::{Connection, ResponseFlags};
+use crate::context::{Connection, DirectPeer, ResponseFlags};
 use crate::diagnostic::{At, Diagnostics};
 use crate::reply::LocalReply;
 
@@ -210,6 +210,25 @@ fn requests_tell_their_rule_their_path_and_where_they_come_from() {
     let year: u32 = value("%START_TIME(%Y)%").parse().unwrap();
     assert!(year > 2024);
     assert_eq!(value("%EMIT_TIME%").len(), "2026-11-26T23:40:34.251Z".len());
+}
+
+#[test]
+fn an_edge_settles_who_the_client_is() {
+    let written =
+        on_requests("x-out=%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS%");
+    let (policy, _) = compile(Some(&written), None, true, Names::default());
+    let mut request = Request::get("/").body(()).unwrap();
+    let at = |address: &str| address.parse().unwrap();
+    request
+        .extensions_mut()
+        .insert(DirectPeer(at("10.0.0.9:4711")));
+    request.extensions_mut().insert(Connection {
+        remote: at("1.1.1.1:0"),
+        local: at("10.0.0.1:80"),
+    });
+    let mut headers = headers(&[("x-forwarded-for", "1.1.1.1,10.0.0.9")]);
+    policy.unwrap().apply(&request, &mut headers);
+    assert_eq!(headers["x-out"], "1.1.1.1:0 10.0.0.9:4711");
 }
 
 #[test]
