@@ -52,7 +52,8 @@ pub(super) struct Destination {
     pub(super) host: String,
     pub(super) subset: String,
     pub(super) port: Option<u16>,
-    headers: Option<api::Headers>,
+    /// In a box, for few have any and destinations are moved often.
+    headers: Option<Box<api::Headers>>,
 }
 
 impl<'r> VirtualService<'r> {
@@ -178,7 +179,7 @@ impl<'r> Rule<'r> {
                     route: &block.name,
                     cluster: clusters.name(place),
                 };
-                let mut choice = self.choice(it.headers.as_ref(), matched, single, names);
+                let mut choice = self.choice(it.headers.as_deref(), matched, single, names);
                 choice.cluster = Some(place);
                 choices.push(choice);
                 // A rule has far fewer than 2^32 destinations.
@@ -336,7 +337,7 @@ impl<'r> Rule<'r> {
             let at = at.field("route");
             route::compile(&written.route, at, found, |item, at, found| {
                 let mut destination = resolve(item.destination.as_ref()?, at, found)?;
-                destination.headers = item.headers.clone();
+                destination.headers = item.headers.clone().map(Box::new);
                 Some(destination)
             })
         };
