@@ -20,6 +20,7 @@
 
 mod cases;
 mod compare;
+mod ejection;
 mod exchange;
 mod generate;
 mod process;
