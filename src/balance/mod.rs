@@ -18,8 +18,8 @@
 //! request that is dropped is nobody's fault, unless a [timeout](crate::timeout) drops it. Response
 //! bodies have to be made from text: see [`FromLocalReply`](crate::reply::FromLocalReply).
 //!
-//! A mesh picks and judges with the very same [`LoadBalancer`](crate::load_balancer::LoadBalancer) and
-//! [`OutlierDetection`](crate::outlier_detection::OutlierDetection); only there retries avoid
+//! A mesh picks and judges with the very same [`LoadBalancer`] and
+//! [`OutlierDetection`]; only there retries avoid
 //! endpoints that were tried.
 //!
 //! ```
