@@ -39,7 +39,10 @@ pub(super) struct Pending<L: AccessLog> {
 impl<L: AccessLog> Pending<L> {
     pub(super) fn begin<B>(log: L, request: &Request<B>, received: Arc<AtomicU64>) -> Self {
         let (headers, uri) = (request.headers(), request.uri());
-        let authority = uri.authority().map(Authority::as_str).map(str::to_owned);
+        // Who the user is does not belong to the host.
+        let authority = uri.authority().map(Authority::as_str);
+        let authority = authority.map(|it| it.rsplit_once('@').map_or(it, |(_, host)| host));
+        let authority = authority.map(str::to_owned);
         let given = text(headers, ORIGINAL_PATH);
         let target = || uri.path_and_query().map(PathAndQuery::as_str);
         let entry = AccessLogEntry {
@@ -179,6 +182,7 @@ impl<L: AccessLog> fmt::Debug for Pending<L> {
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(name).iter();
     let text = |line: &HeaderValue| String::from_utf8_lossy(line.as_bytes()).into_owned();
-    let lines: Vec<String> = lines.map(text).collect();
+    // As a proxy makes one line of several: one that says nothing leaves no mark.
+    let lines: Vec<String> = lines.filter(|it| !it.is_empty()).map(text).collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }

@@ -1,6 +1,6 @@
 //! From `Headers` as written to passes.
 
-use http::header::HeaderName;
+use http::header::{HOST, HeaderName, HeaderValue};
 use indexmap::IndexMap;
 
 use super::format::Value;
@@ -64,6 +64,8 @@ pub(crate) fn compile(
     single: bool,
     names: Names<'_>,
 ) -> (Option<RequestHeaders>, Option<ResponseHeaders>) {
+    let authority = destination.and_then(authority_of);
+    let authority = authority.and_then(|it| HeaderValue::from_str(it).ok());
     let passes = |side| {
         let read = |level: Option<&api::Headers>| {
             let level = level?;
@@ -75,7 +77,16 @@ pub(crate) fn compile(
         };
         let (route, destination) = (read(route), read(destination));
         if !single {
-            return destination.into_iter().chain(route).collect();
+            // The route's values see the authority that the destination has put in place.
+            let authority = match side {
+                Side::Request if route.as_ref().is_some_and(|it| !it.is_plain()) => {
+                    authority.clone()
+                }
+                _ => None,
+            };
+            let authority = authority.map(|it| HeaderOperations::new().set(HOST, it));
+            let passes = destination.into_iter().chain(authority).chain(route);
+            return passes.collect();
         }
         let mut pass = route.unwrap_or_default();
         let destination = destination.unwrap_or_default();

@@ -137,6 +137,36 @@ impl Side {
     }
 }
 
+/// Makes one line of several in a request that a proxy has received.
+pub(crate) fn join_request_lines(headers: &mut HeaderMap) {
+    join_lines(headers, Side::Request);
+}
+
+/// The same in the response of an endpoint.
+pub(crate) fn join_response_lines(headers: &mut HeaderMap) {
+    join_lines(headers, Side::Response);
+}
+
+fn join_lines(headers: &mut HeaderMap, side: Side) {
+    // Most messages have every header once.
+    if headers.len() == headers.keys_len() {
+        return;
+    }
+    let has_several = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
+    let several = headers.keys().filter(has_several);
+    let several = several.filter(|name| side.keeps_in_one_line(name));
+    let several: Vec<HeaderName> = several.cloned().collect();
+    for name in several {
+        let lines = headers.get_all(&name).iter();
+        // A line that says nothing leaves no mark.
+        let lines = lines.map(HeaderValue::as_bytes).filter(|it| !it.is_empty());
+        let joined = lines.collect::<Vec<_>>().join(&b',');
+        if let Ok(joined) = HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)) {
+            headers.insert(name, joined);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{REQUEST, RESPONSE};

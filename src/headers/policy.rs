@@ -6,7 +6,8 @@ use http::{Request, Response};
 use super::facts::{Facts, Known, NotedRequest, RequestFacts};
 use super::format::{Part, Value, format};
 use super::one_line::Side;
-use crate::reply::LastHeaders;
+use crate::context::ResponseFlags;
+use crate::reply::{LastHeaders, LocalReply};
 use crate::rt::WallClock;
 
 /// One pass over the headers of a message: first remove, then set, then add.
@@ -29,6 +30,8 @@ pub struct ResponseHeaders {
     pub(super) asks: bool,
     /// Whether a value tells flags, which layers further out may add to.
     pub(super) tells_flags: bool,
+    /// Whether the answers of an injected fault are left as they are.
+    spares_faults: bool,
 }
 
 impl HeaderOperations {
@@ -67,7 +70,7 @@ impl HeaderOperations {
     }
 
     /// Whether all values are as they are written.
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         let mut values = self.set.iter().chain(&self.add);
         values.all(|(_, it)| it.is_plain())
     }
@@ -208,6 +211,9 @@ impl ResponseHeaders {
 
     /// The same, for the answer to this request.
     pub(crate) fn apply_to<B>(&self, response: &mut Response<B>, request: Option<&NotedRequest>) {
+        if self.spares_faults && is_fault(response) {
+            return;
+        }
         let known = Known::of(response, self.asks);
         let last = LastHeaders::take(response);
         let headers = response.headers_mut();
@@ -243,6 +249,17 @@ impl ResponseHeaders {
         }
         Self { passes, ..policy }
     }
+
+    /// The same for a rule that answers by itself: its headers are for that answer.
+    pub(crate) fn sparing_faults(mut self) -> Self {
+        self.spares_faults = true;
+        self
+    }
+}
+
+fn is_fault<B>(response: &Response<B>) -> bool {
+    let reply = LocalReply::of(response);
+    reply.is_some_and(|it| it.flags.contains(ResponseFlags::FAULT_INJECTED))
 }
 
 /// The passes that do something; nothing if none does.

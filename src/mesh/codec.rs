@@ -51,6 +51,20 @@ const MAX_HEADERS: usize = 60 << 10;
 /// The most headers `Connection` may name.
 const MAX_NOMINATED: usize = 9;
 
+/// Whether an authority, which a `Host` header may be, is none that a target may have: a list, or
+/// with a port that is no number up to 65 535.
+fn is_no_target(authority: &str) -> bool {
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if !port.contains(']') => port,
+        _ => "80",
+    };
+    let is_port = port.bytes().all(|it| it.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    !is_port || authority.contains(',')
+}
+
 /// Refuses what Envoy's codec refuses and hyper lets through.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
     let (headers, uri) = (request.headers(), request.uri());
@@ -98,8 +112,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
         {
             return bad("http1.invalid_scheme");
         }
-        // A `Host` header may be a list, which no host is; a target may not.
-        if uri.authority().is_some_and(|it| it.as_str().contains(',')) {
+        if uri.authority().is_some_and(|it| is_no_target(it.as_str())) {
             return bad("http1.invalid_url");
         }
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::Body as _;
 use pin_project::pin_project;
 
@@ -153,7 +153,11 @@ impl Notes {
                 return Err(prepare::no_host());
             }
         }
-        prepare::normalize(request, mesh.shared.path_normalization)?;
+        let normal = prepare::normalize(request, mesh.shared.path_normalization, proxy);
+        if normal.is_err() && request.method() != Method::CONNECT {
+            self.unread = unread;
+        }
+        normal?;
         if proxy {
             let upgrade = hop::upgrade(request);
             if upgrade == Upgrade::Refused {

@@ -108,7 +108,7 @@ fn receive(
             return Err(prepare::no_host());
         }
     }
-    prepare::normalize(request, mesh.shared.path_normalization)?;
+    prepare::normalize(request, mesh.shared.path_normalization, proxy)?;
     let scheme = if proxy {
         hop::receive(request.headers_mut(), &Rng::seeded(0), false);
         hop::scheme(request).ok_or_else(no_route)?

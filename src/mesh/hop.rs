@@ -8,6 +8,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, Request, Version};
 
+use crate::headers::join_request_lines;
 use crate::rt::Rng;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -17,13 +18,14 @@ pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwar
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
 /// Words to a proxy, which end at the first one whether it heeds them or not.
-const CONTROL: [&str; 15] = [
+const CONTROL: [&str; 17] = [
     "x-envoy-expected-rq-timeout-ms",
     "x-envoy-force-trace",
     "x-envoy-hedge-on-per-try-timeout",
     "x-envoy-internal",
     "x-envoy-ip-tags",
     "x-envoy-max-retries",
+    "x-envoy-original-url",
     "x-envoy-retriable-header-names",
     "x-envoy-retriable-status-codes",
     "x-envoy-retry-grpc-on",
@@ -33,18 +35,7 @@ const CONTROL: [&str; 15] = [
     "x-envoy-upstream-rq-timeout-alt-response",
     "x-envoy-upstream-rq-timeout-ms",
     "x-envoy-upstream-stream-duration-ms",
-];
-
-/// Headers whose lines Envoy joins with a comma when it reads them.
-const JOINED: [&str; 8] = [
-    "accept",
-    "accept-encoding",
-    "access-control-request-headers",
-    "access-control-request-method",
-    "content-type",
-    "origin",
-    "user-agent",
-    "x-forwarded-for",
+    "x-forwarded-client-cert",
 ];
 
 /// Finds the request's host where HTTP says: an absolute target's authority, else `Host`.
@@ -94,9 +85,7 @@ pub(super) fn upgrade<B>(request: &Request<B>) -> Upgrade {
 /// What is done to a request's headers before it is routed; `upgrade` if it goes on to ask for
 /// another protocol.
 pub(super) fn receive(headers: &mut HeaderMap, dice: &Rng, upgrade: bool) {
-    for name in JOINED {
-        join_lines(headers, name, b",");
-    }
+    join_request_lines(headers);
     let protocol = headers.get(UPGRADE).filter(|_| upgrade).cloned();
     let trailers = wants_trailers(headers);
     remove_nominated(headers);
@@ -214,8 +203,9 @@ fn join_lines(headers: &mut HeaderMap, name: &str, between: &[u8]) {
         return;
     }
     let mut joined = Vec::new();
-    for (n, line) in lines.iter().enumerate() {
-        if n > 0 {
+    // A line that says nothing leaves no mark.
+    for line in lines.iter().filter(|it| !it.is_empty()) {
+        if !joined.is_empty() {
             joined.extend_from_slice(between);
         }
         joined.extend_from_slice(line.as_bytes());

@@ -1,5 +1,7 @@
 //! A request's authority and path, found, checked and brought into one form.
 
+use std::borrow::Cow;
+
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, StatusCode};
@@ -39,10 +41,11 @@ pub(super) fn has_authority<B>(request: &Request<B>) -> bool {
     request.uri().authority().is_some() || request.headers().contains_key(HOST)
 }
 
-/// Brings the path into its normal form, in place.
+/// Brings the path into its normal form, in place; `proxy` at the proxy border.
 pub(super) fn normalize<B>(
     request: &mut Request<B>,
     normalization: PathNormalization,
+    proxy: bool,
 ) -> Result<(), LocalReply> {
     let Some(target) = request.uri().path_and_query() else {
         // CONNECT has no path, and a VirtualService has no rule for it.
@@ -55,13 +58,21 @@ pub(super) fn normalize<B>(
         return Ok(());
     }
     let normal = match normalization.normalize(target.as_str()) {
-        Ok(std::borrow::Cow::Borrowed(same)) if same.len() == target.as_str().len() => {
+        Ok(Cow::Borrowed(same)) if same.len() == target.as_str().len() => {
             return Ok(());
         }
         Ok(normal) => normal,
         Err(InvalidPath::EscapedNul) => {
             let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE);
             return Err(reply.details("path_normalization_failed"));
+        }
+        Err(_) if target.as_str().starts_with('?') => {
+            // `http://host?query`: to a client that is the root, and Envoy refuses it.
+            if proxy {
+                let reply = LocalReply::new(StatusCode::NOT_FOUND, ResponseFlags::NONE);
+                return Err(reply.details("absolute_path_rejected"));
+            }
+            Cow::Owned(format!("/{target}"))
         }
         Err(_) => return Err(bad_request()),
     };

@@ -19,6 +19,7 @@ use super::dispatch::Dispatch;
 use super::mirrors::Mirroring;
 use super::routed::{FromRoute, Routed};
 use super::stream_info::StreamInfo;
+use super::tell::FirstTry;
 use super::usual::{Answer, Prepared, Usual, UsualFuture};
 use crate::body::{Body, BoxError};
 use crate::cors_policy::{Cors, CorsLayer};
@@ -39,9 +40,11 @@ use crate::transport::Transport;
 /// From the request's headers to the way out: what is set, what is rewritten, copies to mirrors,
 /// which leave by themselves, without retries and with the same time; the time for all tries, the
 /// tries.
-type Mirrored<T> = SetRequestHeaders<
-    Rewrite<Mirror<Timeout<Retry<Dispatch<T>, R>, R>, Timeout<Dispatch<T>, R>, R>, R>,
-    R,
+type Mirrored<T> = FirstTry<
+    SetRequestHeaders<
+        Rewrite<Mirror<Timeout<Retry<Dispatch<T>, R>, R>, Timeout<Dispatch<T>, R>, R>, R>,
+        R,
+    >,
 >;
 
 /// All of it: faults first, then answers that need no upstream, which get no CORS headers.
@@ -87,7 +90,7 @@ impl<T: Clone> Chain<T> {
         let response_headers = ResponseHeadersLayer::selecting(FromRoute);
         let mirror = MirrorLayer::selecting(FromRoute, shadow, dice.clone());
         let mirror = mirroring.apply(mirror).layer(timeout);
-        let inner: Mirrored<T> = request_headers.layer(rewrite.layer(mirror));
+        let inner: Mirrored<T> = FirstTry(request_headers.layer(rewrite.layer(mirror)));
         let dressed = response_headers.clone().marking().layer(inner);
         let cors = CorsLayer::selecting(FromRoute).layer(dressed);
         let direct_response = DirectResponseLayer::selecting(FromRoute).layer(cors);

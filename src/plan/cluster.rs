@@ -210,6 +210,11 @@ impl Cluster {
         self.outliers.as_ref()
     }
 
+    /// Whether it goes by a request's key: other destinations of a route have no use for it.
+    pub(super) fn is_by_hash(&self) -> bool {
+        self.balancer.policy().algorithm.is_by_hash()
+    }
+
     /// Whether what becomes of its requests is to be reported.
     pub(super) const fn is_watched(&self) -> bool {
         self.outliers.is_some()

@@ -29,6 +29,7 @@ use crate::body::{Body, BoxError};
 use crate::context::ResponseFlags;
 use crate::endpoint::{Endpoint, InFlight};
 use crate::failure::{ClassifyFailure, Failure};
+use crate::headers::join_response_lines;
 use crate::host;
 use crate::load_balancer::Pick;
 use crate::outlier_detection::Outcome;
@@ -83,11 +84,11 @@ impl<T> Dispatch<T> {
         let cluster = routed.cluster().ok_or_else(no_cluster)?;
         let (tried, left) = (routed.tried(), routed.left());
         let hash = match &routed.route().balancing {
-            None => None,
-            Some(balancing) => {
+            Some(balancing) if cluster.is_by_hash() => {
                 let roll = self.dice.next_u64();
                 balancing.hash(request, routed.proxy, roll, cookies)
             }
+            _ => None,
         };
         let mut again = 0;
         let place = loop {
@@ -340,6 +341,10 @@ impl<T: Transport> Future for DispatchFuture<T> {
         match ended {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();
+                let proxy = |info: &StreamInfo| info.routed().proxy;
+                if this.info.as_ref().is_some_and(proxy) {
+                    join_response_lines(&mut head.headers);
+                }
                 if watched {
                     let outcome = Outcome::of_response(head.status, &head.headers, *this.grpc);
                     attempts::report(this.info.as_ref(), outcome);

@@ -189,6 +189,14 @@ impl Routed {
         expected_millis(self.time(headers), per_try, elapsed)
     }
 
+    /// The same for the time a copy has, which is that of the request where it has one.
+    pub(super) fn copy_millis(&self, headers: &HeaderMap) -> Option<u64> {
+        let mirrors = self.route().mirrors.as_ref();
+        let is_copy = mirrors.is_some_and(|it| self.matched.choice >= it.first);
+        let whole = self.time(headers).filter(|_| is_copy)?;
+        expected_millis(Some(whole), None, Duration::ZERO)
+    }
+
     /// The endpoints of earlier tries, by their place, where another is to be preferred.
     #[inline]
     pub(super) fn tried(&self) -> &[u32] {

@@ -1,16 +1,19 @@
 //! What a request tells its endpoint that its client did not say, and what its response tells of it.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use http::uri::Authority;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use http_body::Body as _;
+use tower_service::Service;
 
 use super::routed::Routed;
 use crate::body::Body;
 use crate::endpoint::Endpoint;
 use crate::headers::SentRequest;
+use crate::request_body::RequestBody;
 use crate::timeout::to_grpc_timeout;
 
 /// Gives the request its `Host` header where only its URI names the host.
@@ -23,9 +26,42 @@ pub(super) fn address_request(request: &mut Request<Body>) -> Result<(), ()> {
     Ok(())
 }
 
-/// Tells the endpoint which try this is, as a proxy does.
+const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+
+/// Says that this is the first try, as a proxy does before a rule's operations.
+#[inline]
+pub(super) fn tell_first_attempt(routed: &Routed, headers: &mut HeaderMap) {
+    if routed.proxy {
+        headers.insert(ATTEMPT_COUNT, HeaderValue::from_static("1"));
+    }
+}
+
+/// The same as a service, before the operations of routes that take all layers.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstTry<S>(pub(super) S);
+
+impl<S, B> Service<Request<RequestBody<B, Routed>>> for FirstTry<S>
+where
+    S: Service<Request<RequestBody<B, Routed>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody<B, Routed>>) -> Self::Future {
+        let mut headers = std::mem::take(request.headers_mut());
+        tell_first_attempt(request.body().note(), &mut headers);
+        *request.headers_mut() = headers;
+        self.0.call(request)
+    }
+}
+
+/// Tells the endpoint which try this is, as a proxy does, where it is not the first.
 pub(super) fn tell_attempt(request: &mut Request<Body>, attempt: u32) {
-    const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
     let bodiless = [
         Method::GET,
         Method::HEAD,
@@ -35,7 +71,9 @@ pub(super) fn tell_attempt(request: &mut Request<Body>, attempt: u32) {
     ];
     let says_nothing = request.body().is_end_stream() && !bodiless.contains(request.method());
     let headers = request.headers_mut();
-    headers.insert(ATTEMPT_COUNT, attempt.into());
+    if attempt > 1 {
+        headers.insert(ATTEMPT_COUNT, attempt.into());
+    }
     if says_nothing {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
@@ -48,9 +86,10 @@ pub(super) fn tell_time(request: &mut Request<Body>, routed: &Routed) {
     let Some(millis) = routed.expected_millis(request.headers()) else {
         return;
     };
+    let copy = routed.copy_millis(request.headers());
     let headers = request.headers_mut();
     if routed.proxy {
-        headers.insert(EXPECTED, millis.into());
+        headers.insert(EXPECTED, copy.unwrap_or(millis).into());
     }
     if routed.grpc {
         headers.insert(GRPC_TIMEOUT, to_grpc_timeout(millis));

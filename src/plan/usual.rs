@@ -19,6 +19,7 @@ use super::dispatch::{Dispatch, DispatchFuture};
 use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Has as _, Routed};
 use super::stream_info::StreamInfo;
+use super::tell::tell_first_attempt;
 use crate::body::{Body, BoxError};
 use crate::headers::{NotedRequest, RequestHeaders, ResponseHeaders};
 use crate::request_body::RequestBody;
@@ -65,6 +66,7 @@ impl<T: Transport + Clone> Usual<T> {
         let response_headers: Option<&ResponseHeaders> = routed.policy();
         let asks = response_headers.is_some_and(ResponseHeaders::asks);
         let noted = asks.then(|| Box::new(NotedRequest::of(request)));
+        tell_first_attempt(routed, request.headers_mut());
         let headers: Option<&RequestHeaders> = routed.policy();
         if let Some(headers) = headers {
             headers.apply_in(request);

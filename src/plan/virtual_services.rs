@@ -243,6 +243,11 @@ impl<'r> Rule<'r> {
             return Choice::default();
         }
         let (request_headers, response_headers) = headers::compile(route, own, single, names);
+        let answers = self.written.redirect.is_some() || self.written.direct_response.is_some();
+        let response_headers = match answers {
+            true => response_headers.map(ResponseHeaders::sparing_faults),
+            false => response_headers,
+        };
         let rewrite = RewritePolicy::of_block(
             self.rewrite.as_ref(),
             matched,

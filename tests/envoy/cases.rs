@@ -62,7 +62,7 @@ impl Case {
         };
         let yaml = upstream::fill_in(&read(format!("{name}.yaml")));
         let file = format!("{name}.requests.json");
-        let spec: Value = serde_json::from_str(&read(file.clone()))
+        let spec: Value = serde_json::from_str(&upstream::fill_in(&read(file.clone())))
             .unwrap_or_else(|error| panic!("{file}: {error}"));
         only(&file, &spec, &["client", "host", "requests"]);
         let host = spec["host"].as_str();

@@ -2,6 +2,7 @@
 //! endpoints received, and the line in the access log.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ const LOG_PATIENCE: Duration = Duration::from_secs(3);
 const SHADOW_PATIENCE: Duration = Duration::from_secs(3);
 /// After so many requests in a row without an answer the rest is not sent.
 const MAX_SILENT: u32 = 5;
+/// So many looks without anything new, and nothing more will come.
+const QUIET_LOOKS: u32 = 3;
+/// How many connections [`exchange_many`] uses.
+const CONNECTIONS: usize = 16;
 /// What the marker in `user-agent` begins with.
 const MARKER: &str = "comparison/";
 
@@ -86,13 +91,53 @@ pub(crate) fn marker_of(headers: &[(String, String)]) -> String {
 
 /// Sends requests one after the other over one kept connection, then collects all of it.
 pub(crate) fn exchange(side: &mut Sidecar, requests: &[Request]) -> Vec<Observation> {
+    let answers = send(side.address, side.letter, requests);
+    collect(side, requests, answers)
+}
+
+/// The same over several connections at a time.
+pub(crate) fn exchange_many(side: &mut Sidecar, requests: &[Request]) -> Vec<Observation> {
+    let (address, letter) = (side.address, side.letter);
+    let share = requests.len().div_ceil(CONNECTIONS).max(1);
+    let answers = std::thread::scope(|scope| {
+        let parts = requests.chunks(share);
+        let parts: Vec<_> = parts
+            .map(|part| scope.spawn(move || send(address, letter, part)))
+            .collect();
+        let parts = parts.into_iter();
+        parts
+            .flat_map(|part| part.join().expect("a connection"))
+            .collect()
+    });
+    settle();
+    collect(side, requests, answers)
+}
+
+/// Waits until nothing more arrives: copies of requests may come after the answers.
+fn settle() {
+    let mut last = (upstream::arrived(), 0);
+    process::poll(SHADOW_PATIENCE, || {
+        let now = upstream::arrived();
+        last = if now == last.0 {
+            (now, last.1 + 1)
+        } else {
+            (now, 0)
+        };
+        (last.1 > QUIET_LOOKS).then_some(())
+    });
+}
+
+/// What became of a request on the wire, and its marker.
+type Sent = (Result<Answer, String>, String);
+
+fn send(address: SocketAddr, letter: char, requests: &[Request]) -> Vec<Sent> {
     static NUMBER: AtomicU64 = AtomicU64::new(1_000_000);
-    let mut connection = Connection::new(side.address);
+    let mut connection = Connection::new(address);
     let mut answers = Vec::with_capacity(requests.len());
     let mut silent = 0;
     for request in requests {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let marker = format!("{MARKER}{}{number}", side.letter);
+        let marker = format!("{MARKER}{letter}{number:09}");
         let sent = wire::bytes(&request.text(&marker));
         let answer = match silent {
             MAX_SILENT.. => Err("not sent: this side has stopped answering".to_owned()),
@@ -101,7 +146,10 @@ pub(crate) fn exchange(side: &mut Sidecar, requests: &[Request]) -> Vec<Observat
         silent = if answer.is_err() { silent + 1 } else { 0 };
         answers.push((answer, marker));
     }
-    drop(connection);
+    answers
+}
+
+fn collect(side: &mut Sidecar, requests: &[Request], answers: Vec<Sent>) -> Vec<Observation> {
     let log = read_log(side, &answers);
     for ((_, marker), request) in answers.iter().zip(requests) {
         process::poll(SHADOW_PATIENCE, || {
@@ -109,7 +157,7 @@ pub(crate) fn exchange(side: &mut Sidecar, requests: &[Request]) -> Vec<Observat
             (copies >= request.shadows).then_some(())
         });
     }
-    let observe = |(answer, marker): (Result<Answer, String>, String)| {
+    let observe = |(answer, marker): Sent| {
         let received = upstream::take(&marker);
         observation(&marker, answer, &received, log.get(&marker))
     };
@@ -117,10 +165,7 @@ pub(crate) fn exchange(side: &mut Sidecar, requests: &[Request]) -> Vec<Observat
 }
 
 /// Waits until every marker, or as many lines as there were requests, stand in the log.
-fn read_log(
-    side: &mut Sidecar,
-    answers: &[(Result<Answer, String>, String)],
-) -> HashMap<String, Map<String, Value>> {
+fn read_log(side: &mut Sidecar, answers: &[Sent]) -> HashMap<String, Map<String, Value>> {
     let mut lines = HashMap::new();
     let mut count = 0;
     process::poll(LOG_PATIENCE, || {
@@ -192,7 +237,7 @@ fn observation(
 }
 
 /// Whether a request is a copy: proxies say so, and take off what a client says itself.
-fn is_shadow(received: &Received) -> bool {
+pub(crate) fn is_shadow(received: &Received) -> bool {
     let mut names = received.headers.iter().map(|(name, _)| name);
     names.any(|name| name == "x-envoy-internal")
 }

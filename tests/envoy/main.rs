@@ -13,34 +13,37 @@
 //! draws more. What cannot be equal stands in one table in [`compare`].
 //!
 //! `TOWER_MESH_ENVOY` and `TOWER_MESH_GATEWAY` name other programs,
-//! `TOWER_MESH_COMPARISONS` (2 000) and `TOWER_MESH_SEED` change what is drawn.
+//! `TOWER_MESH_COMPARISONS` (20 000) and `TOWER_MESH_SEED` (1) change what is drawn. A long run:
+//!
+//! ```text
+//! TOWER_MESH_COMPARISONS=1000000 TOWER_MESH_SEED=2 \
+//!     cargo test --all-features --test envoy drawn_tables -- --ignored --nocapture
+//! ```
 #![cfg(all(unix, feature = "yaml"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 mod cases;
 mod compare;
+mod deliberate;
+mod drawn;
 mod ejection;
 mod exchange;
 mod generate;
 mod process;
+mod shrink;
 mod sidecar;
 mod translate;
 mod upstream;
 mod wire;
 mod yaml;
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use cases::{Case, translated};
-use exchange::{exchange, marker_of};
-use generate::Dice;
+use cases::Case;
+use drawn::Other;
+use exchange::marker_of;
 use sidecar::Sidecar;
-use translate::Client;
-
-/// The most differences that are told; the rest is counted.
-const MAX_REPORTS: usize = 10;
 
 /// Tells something whether the test passes or not; the harness would swallow it.
 fn say(line: &str) {
@@ -68,6 +71,7 @@ macro_rules! cases {
 
 cases![
     aliases,
+    allow_any,
     balancing,
     cors,
     delegates,
@@ -76,10 +80,12 @@ cases![
     faults,
     formatters,
     forwarding,
+    found_by_drawing,
     header_operations,
     headers,
     hosts,
     layers,
+    lines,
     local_replies,
     localities,
     methods,
@@ -125,17 +131,7 @@ fn envoy_agrees_with_itself() {
         failed.extend(case.compare(&mut one, &mut other, false).err());
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    let count = number("TOWER_MESH_COMPARISONS", 1000);
-    compare_drawn(count, |previous, yaml| {
-        let translation = translated("drawn", yaml, &random_client());
-        match previous {
-            None => Sidecar::envoy('f', &translation),
-            Some(mut envoy) => {
-                envoy.swap(&translation);
-                envoy
-            }
-        }
-    });
+    drawn::compare(number("TOWER_MESH_COMPARISONS", 3000), Other::Envoy);
 }
 
 /// Whether the comparison sees anything: an Envoy with slightly other routes must be told apart.
@@ -159,22 +155,7 @@ fn a_changed_table_is_noticed() {
 #[test]
 #[ignore = "needs a real Envoy: run ci/envoy, then cargo test --test envoy -- --ignored"]
 fn drawn_tables() {
-    let client = random_client();
-    let count = number("TOWER_MESH_COMPARISONS", 2000);
-    compare_drawn(count, |previous, yaml| {
-        drop(previous);
-        Sidecar::gateway('g', yaml, &client)
-    });
-}
-
-/// The client of drawn tables.
-fn random_client() -> Client {
-    Client {
-        namespace: "default".to_owned(),
-        labels: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
-        port: 80,
-        registry_only: false,
-    }
+    drawn::compare(number("TOWER_MESH_COMPARISONS", 20_000), Other::Gateway);
 }
 
 fn number(variable: &str, otherwise: u64) -> u64 {
@@ -183,70 +164,4 @@ fn number(variable: &str, otherwise: u64) -> u64 {
             .unwrap_or_else(|_| panic!("{variable}: a number"))
     };
     std::env::var(variable).map_or(otherwise, parse)
-}
-
-/// Draws tables until enough requests are compared; `other` is given its last side and the
-/// next configuration.
-fn compare_drawn(count: u64, mut other: impl FnMut(Option<Sidecar>, &str) -> Sidecar) {
-    let seed = number("TOWER_MESH_SEED", 1);
-    let started = tokio::time::Instant::now();
-    let mut dice = Dice::new(seed);
-    let (mut envoy, mut ours): (Option<Sidecar>, Option<Sidecar>) = (None, None);
-    let (mut compared, mut reports, mut differing) = (0, Vec::new(), 0);
-    let mut all = Vec::new();
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    while compared < count {
-        let batch = generate::batch(&mut dice);
-        let translation = translated("drawn", &batch.yaml, &random_client());
-        let side = match envoy.take() {
-            None => Sidecar::envoy('e', &translation),
-            Some(mut side) => {
-                side.swap(&translation);
-                side
-            }
-        };
-        let (side, other_side) = (envoy.insert(side), other(ours.take(), &batch.yaml));
-        let other_side = ours.insert(other_side);
-        let requests: Vec<_> = batch.requests.iter().map(|(_, it)| it.clone()).collect();
-        let (one, another) = std::thread::scope(|scope| {
-            let one = scope.spawn(|| exchange(side, &requests));
-            let another = exchange(other_side, &requests);
-            (one.join().expect("the exchange with Envoy"), another)
-        });
-        for ((table, request), (one, another)) in
-            batch.requests.iter().zip(one.iter().zip(&another))
-        {
-            compared += 1;
-            let status = one.get("status").cloned().unwrap_or_default();
-            *seen.entry(status).or_default() += 1;
-            let found = compare::differences(one, another, &translation.endpoints);
-            if !found.is_empty() {
-                differing += 1;
-                let title = format!("drawn with TOWER_MESH_SEED={seed}, comparison {compared}");
-                let text = request.text("comparison/N");
-                let report = compare::report(&title, &batch.tables[*table], &text, &found);
-                reports.extend((reports.len() < MAX_REPORTS).then_some(report));
-                all.extend(found);
-            }
-        }
-    }
-    let rate = compared as f64 / started.elapsed().as_secs_f64();
-    say(&format!(
-        "drawn: compared {compared}, differing {differing} (seed {seed}, {rate:.0} a second, statuses {seen:?})"
-    ));
-    // A suite that never gets past the gate proves nothing.
-    assert!(
-        seen.get("200").is_some_and(|hits| hits * 4 > compared),
-        "{seen:?}"
-    );
-    assert!(
-        seen.contains_key("404") && seen.contains_key("503"),
-        "{seen:?}"
-    );
-    assert!(
-        differing == 0,
-        "{differing} of {compared} differ\n{}\n{}",
-        reports.join("\n"),
-        compare::tally(all.iter()),
-    );
 }

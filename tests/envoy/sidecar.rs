@@ -37,6 +37,10 @@ const ACCESS_LOG: [(&str, &str); 18] = [
     ("x_forwarded_for", "%REQ(X-FORWARDED-FOR)%"),
 ];
 
+/// The files Envoy watches.
+const CLUSTERS_FILE: &str = "clusters.json";
+const ROUTES_FILE: &str = "routes.json";
+
 /// One side of the comparison.
 pub(crate) struct Sidecar {
     /// A letter that tells the sides apart in markers.
@@ -56,8 +60,8 @@ impl Sidecar {
     pub(crate) fn envoy(letter: char, translation: &Translation) -> Self {
         let folder = Folder::new("envoy");
         let log = folder.file("access.log");
-        write_routes(&folder, 1, &translation.routes);
-        let bootstrap = bootstrap(&folder, &translation.clusters);
+        write_configuration(&folder, 1, translation);
+        let bootstrap = bootstrap(&folder);
         let bootstrap = folder.write("bootstrap.json", &bootstrap.to_string());
         let admin = folder.file("admin");
         let mut command = Command::new(process::envoy());
@@ -115,24 +119,34 @@ impl Sidecar {
         }
     }
 
-    /// Gives Envoy another table of routes, and waits until it is in force.
+    /// Gives Envoy other clusters and another table of routes, and waits until they are in force.
     pub(crate) fn swap(&mut self, translation: &Translation) {
         let admin = self.admin.expect("only Envoy's routes are swapped");
         let count = |what: &str| {
-            let filter = format!("/stats?filter=rds.{ROUTES}.{what}$");
+            let filter = format!("/stats?filter=^cluster_manager.cds.{what}$|rds.{ROUTES}.{what}$");
             let answer = ask(admin, &filter)?;
             let text = String::from_utf8(answer.body).ok()?;
-            text.trim().rsplit_once(' ')?.1.parse::<u64>().ok()
+            let values = text
+                .lines()
+                .map(|line| line.rsplit_once(' ')?.1.parse().ok());
+            values.collect::<Option<Vec<u64>>>()
         };
         let before = (count("update_success"), count("update_rejected"));
         self.version += 1;
-        write_routes(self.program.folder(), self.version, &translation.routes);
-        let accepted = self.program.wait_for("other routes", || {
+        write_configuration(self.program.folder(), self.version, translation);
+        let accepted = self.program.wait_for("another configuration", || {
             let now = (count("update_success"), count("update_rejected"));
-            (now != before).then_some(now.1 == before.1)
+            let (Some(was), Some(is)) = (&before.0, &now.0) else {
+                return None;
+            };
+            let all = is.len() == 2 && is.iter().zip(was).all(|(is, was)| is > was);
+            match now.1 == before.1 {
+                true => all.then_some(true),
+                false => Some(false),
+            }
         });
         if !accepted {
-            self.program.fail("it refused the routes");
+            self.program.fail("it refused the configuration");
         }
     }
 
@@ -178,17 +192,34 @@ fn listener(admin: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-/// Routes come from a file Envoy watches; a new version replaces it in one step.
-fn write_routes(folder: &Folder, version: u32, routes: &Value) {
-    let mut routes = routes.clone();
-    routes["@type"] = json!("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
-    let update = json!({"version_info": version.to_string(), "resources": [routes]});
-    folder.write("routes.json", &update.to_string());
+/// Clusters and routes come from files Envoy watches; a new version replaces each in one step.
+fn write_configuration(folder: &Folder, version: u32, translation: &Translation) {
+    let typed = |resource: &Value, kind: &str| {
+        let mut resource = resource.clone();
+        resource["@type"] = json!(format!("type.googleapis.com/envoy.config.{kind}"));
+        resource
+    };
+    let clusters = translation.clusters.iter();
+    let clusters: Vec<Value> = clusters.map(|it| typed(it, "cluster.v3.Cluster")).collect();
+    let routes = vec![typed(&translation.routes, "route.v3.RouteConfiguration")];
+    for (file, resources) in [(CLUSTERS_FILE, clusters), (ROUTES_FILE, routes)] {
+        let update = json!({"version_info": version.to_string(), "resources": resources});
+        folder.write(file, &update.to_string());
+    }
 }
 
 /// The bootstrap: one listener with the connection manager and filters Istio configures for a
 /// sidecar's outbound HTTP, and the runtime flags Istio's agent writes.
-fn bootstrap(folder: &Folder, clusters: &[Value]) -> Value {
+fn bootstrap(folder: &Folder) -> Value {
+    let watched = |file: &str| {
+        json!({
+            "resource_api_version": "V3",
+            "path_config_source": {
+                "path": folder.file(file),
+                "watched_directory": {"path": folder.path()},
+            },
+        })
+    };
     let anywhere = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
     let filter = |name: &str, kind: &str| {
         let kind = format!("type.googleapis.com/envoy.extensions.filters.http.{kind}");
@@ -219,13 +250,7 @@ fn bootstrap(folder: &Folder, clusters: &[Value]) -> Value {
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "rds": {
             "route_config_name": ROUTES,
-            "config_source": {
-                "resource_api_version": "V3",
-                "path_config_source": {
-                    "path": folder.file("routes.json"),
-                    "watched_directory": {"path": folder.path()},
-                },
-            },
+            "config_source": watched(ROUTES_FILE),
         },
         "access_log": [access_log],
         // Filter order: fault before CORS before the router.
@@ -252,7 +277,7 @@ fn bootstrap(folder: &Folder, clusters: &[Value]) -> Value {
                     "typed_config": manager,
                 }]}],
             }],
-            "clusters": clusters,
         },
+        "dynamic_resources": {"cds_config": watched(CLUSTERS_FILE)},
     })
 }

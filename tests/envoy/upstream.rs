@@ -4,11 +4,13 @@
 //! A request may script its answer by headers: `x-up-status` sets the status,
 //! every `x-up-header` line adds a response header (`name: value`), `x-up-delay`
 //! waits (milliseconds), and `x-up-reset` closes the connection `before` the
-//! answer or in the `middle` of its body.
+//! answer or in the `middle` of its body. A list with commas is a script: one word
+//! for each request with the same marker, the last for all that follow.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use super::wire::{self, Head};
 
 /// The names cases may write as `${name}` where a port belongs; all of one length, because
 /// bodies and logs count bytes and a cluster may choose either endpoint.
-const NAMES: [&str; 4] = ["alpha", "bravo", "gamma", "delta"];
+pub(crate) const NAMES: [&str; 4] = ["alpha", "bravo", "gamma", "delta"];
 /// Nothing listens there: connections are refused.
 const DEAD: &str = "dead";
 /// How long a kept connection may stay silent.
@@ -37,6 +39,7 @@ pub(crate) struct Received {
 
 /// What arrived, by the marker the request carried.
 static RECEIVED: LazyLock<Mutex<HashMap<String, Vec<Received>>>> = LazyLock::new(Mutex::default);
+static ARRIVED: AtomicU64 = AtomicU64::new(0);
 static ENDPOINTS: LazyLock<Endpoints> = LazyLock::new(Endpoints::start);
 
 struct Endpoints {
@@ -76,6 +79,11 @@ pub(crate) fn take(marker: &str) -> Vec<Received> {
     received.remove(marker).unwrap_or_default()
 }
 
+/// How many requests have arrived at all.
+pub(crate) fn arrived() -> u64 {
+    ARRIVED.load(Ordering::Relaxed)
+}
+
 /// How many of the requests that arrived with a marker so far are of a kind.
 pub(crate) fn count(marker: &str, is: impl Fn(&Received) -> bool) -> usize {
     let received = RECEIVED.lock().expect("no endpoint panicked");
@@ -113,7 +121,6 @@ fn serve(name: &'static str, stream: TcpStream) -> Option<()> {
 fn respond(endpoint: &'static str, head: &Head, body: Vec<u8>) -> Option<(Vec<u8>, bool)> {
     let mut words = head.first.split(' ').map(str::to_owned);
     let (method, path) = (words.next()?, words.next()?);
-    let scripted = |name: &str| head.value(name).unwrap_or_default();
     let text = json!({
         "endpoint": endpoint, "method": method, "path": path, "body_length": body.len(),
     });
@@ -128,8 +135,21 @@ fn respond(endpoint: &'static str, head: &Head, body: Vec<u8>) -> Option<(Vec<u8
         body,
     };
     let mut all = RECEIVED.lock().expect("no endpoint panicked");
-    all.entry(marker).or_default().push(received);
+    let arrived = all.entry(marker).or_default();
+    let is_copy = super::exchange::is_shadow(&received);
+    let tries = arrived
+        .iter()
+        .filter(|it| super::exchange::is_shadow(it) == is_copy);
+    let earlier = tries.count();
+    arrived.push(received);
+    ARRIVED.fetch_add(1, Ordering::Relaxed);
     drop(all);
+    let scripted = |name: &str| {
+        let script = head.value(name).unwrap_or_default();
+        let words: Vec<&str> = script.split(',').collect();
+        let word = words.get(earlier).or(words.last());
+        word.copied().unwrap_or_default().to_owned()
+    };
 
     if let Ok(delay) = scripted("x-up-delay").parse() {
         std::thread::sleep(Duration::from_millis(delay));

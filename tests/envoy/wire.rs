@@ -105,7 +105,10 @@ impl Connection {
             other => other?,
         };
         let connection = answer.header("connection").unwrap_or_default();
-        if !connection.eq_ignore_ascii_case("close") {
+        // Envoy may write a body behind a status that cannot have one, and the next answer would
+        // begin with it.
+        let is_bodyless = matches!(answer.status, 204 | 304);
+        if !connection.eq_ignore_ascii_case("close") && !is_bodyless {
             self.open = Some(stream);
         }
         Ok(answer)

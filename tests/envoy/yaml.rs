@@ -22,6 +22,10 @@ fn block(value: &Value, depth: usize, text: &mut String) {
         }
         Value::Array(list) => {
             for value in list {
+                if value.as_object().is_some_and(serde_json::Map::is_empty) {
+                    text.push_str(&format!("{indent}- {{}}\n"));
+                    continue;
+                }
                 let start = text.len();
                 block(value, depth + 1, text);
                 // The first line of an item carries the dash in place of its indentation.

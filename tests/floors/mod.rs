@@ -229,6 +229,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "duration",
             "endpoint",
             "failure",
+            "headers",
             "host",
             "limits",
             "load_balancer",

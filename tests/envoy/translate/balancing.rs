@@ -142,6 +142,11 @@ fn hash_policy(
     let Some(hash) = own.or(hash(policy.as_ref())?) else {
         return Ok(None);
     };
+    // Load balancing: without a key an endpoint is chosen at random.
+    let is_keyed = hash.http_cookie.is_some() || hash.use_source_ip == Some(true);
+    if !is_keyed && hash.http_header_name.is_empty() && hash.http_query_parameter_name.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(if !hash.http_header_name.is_empty() {
         json!({"header": {"header_name": hash.http_header_name}})
     } else if let Some(cookie) = hash.http_cookie {

@@ -64,9 +64,25 @@ pub(super) fn clusters(
     Ok((clusters, counts))
 }
 
-/// HTTP/1.1 only for now: the endpoints of the comparison speak nothing else.
-fn is_http(port: &ServiceEntryPort) -> bool {
-    port.protocol.eq_ignore_ascii_case("http")
+/// The name of the cluster for hosts nothing declares.
+pub(super) const PASSTHROUGH: &str = "PassthroughCluster";
+
+/// Outbound traffic policy ALLOW_ANY: the address the client had resolved. There is none in a
+/// comparison, so it is read from the authority, which must be an address for that.
+pub(super) fn passthrough() -> Value {
+    json!({
+        "name": PASSTHROUGH,
+        "type": "ORIGINAL_DST",
+        "connect_timeout": "10s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "original_dst_lb_config": {"use_http_header": true, "http_header_name": ":authority"},
+    })
+}
+
+/// HTTP/1.1 only for now: the endpoints of the comparison speak nothing else. Service ports: a
+/// protocol that is not said is found out from what is sent, which here is HTTP.
+pub(super) fn is_http(port: &ServiceEntryPort) -> bool {
+    port.protocol.is_empty() || port.protocol.eq_ignore_ascii_case("http")
 }
 
 /// Subsets: endpoints that carry all of the labels; all endpoints where there are none.

@@ -2,6 +2,8 @@
 
 use tower_mesh::api::{Resource, ServiceEntryPort, VirtualService, WorkloadEntry};
 
+use super::clusters::is_http;
+
 /// The domain of the cluster, as Kubernetes names it unless told otherwise.
 const CLUSTER: &str = ".svc.cluster.local";
 
@@ -24,7 +26,7 @@ impl Service {
     /// Whether VirtualService's `http` rules apply to the port.
     pub(crate) fn is_http(&self, number: u16) -> bool {
         let port = self.port(number);
-        port.is_some_and(|port| port.protocol.eq_ignore_ascii_case("http"))
+        port.is_some_and(is_http)
     }
 }
 

@@ -49,18 +49,43 @@ pub(crate) struct Translation {
     pub(crate) endpoints: BTreeMap<String, usize>,
 }
 
+impl Translation {
+    /// Whether a virtual host stands for a host, which may have a port.
+    pub(crate) fn knows(&self, host: &str) -> bool {
+        let name = |host: &str| {
+            let end = host.rfind(':').unwrap_or(host.len());
+            host[..end].to_ascii_lowercase()
+        };
+        let host = name(host);
+        let hosts = self.routes["virtual_hosts"].as_array();
+        let mut domains = hosts
+            .into_iter()
+            .flatten()
+            .flat_map(|it| it["domains"].as_array().into_iter().flatten())
+            .filter_map(Value::as_str);
+        domains.any(|domain| match domain.strip_prefix('*') {
+            Some("") => false,
+            Some(suffix) => host.ends_with(suffix),
+            None => name(domain) == host,
+        })
+    }
+}
+
 /// What could not be translated, naming the resource.
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// Translates all resources for one client.
 pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Translation> {
     let registry = registry(resources, client)?;
-    let (clusters, endpoints) = clusters::clusters(resources, &registry, client)?;
+    let (mut clusters, mut endpoints) = clusters::clusters(resources, &registry, client)?;
     let mut virtual_hosts = virtual_hosts(resources, &registry, client)?;
     balancing::hash_policies(&mut virtual_hosts, resources, &registry, client)?;
-    if client.registry_only {
-        virtual_hosts.push(black_hole());
-    }
+    virtual_hosts.push(match client.registry_only {
+        true => black_hole(),
+        false => allow_any(),
+    });
+    clusters.push(clusters::passthrough());
+    endpoints.insert(clusters::PASSTHROUGH.to_owned(), 1);
     let routes = json!({
         "name": ROUTES,
         // Sidecar, route configuration: the port in Host does not take part in choosing a virtual host.
@@ -88,6 +113,24 @@ fn black_hole() -> Value {
             "name": "block_all",
             "match": {"prefix": "/"},
             "direct_response": {"status": 502},
+        }],
+    })
+}
+
+/// Outbound traffic policy ALLOW_ANY: an unknown host goes where the client had it go.
+fn allow_any() -> Value {
+    json!({
+        "name": "allow_any",
+        "domains": ["*"],
+        "include_request_attempt_count": true,
+        "routes": [{
+            "name": "allow_any",
+            "match": {"prefix": "/"},
+            "route": {
+                "cluster": clusters::PASSTHROUGH,
+                "timeout": "0s",
+                "max_grpc_timeout": "0s",
+            },
         }],
     })
 }
@@ -172,7 +215,8 @@ fn visible<'r>(
             let scope = match rules.export_to.as_slice() {
                 [] => 2,
                 to if to.iter().any(|it| it == "*") => 2,
-                to if to.iter().any(|it| it == ".") => 0,
+                // A namespace is private to itself by name as well.
+                to if to.iter().any(|it| it == "." || it == namespace) => 0,
                 _ => 1,
             };
             found.push((scope, resource, &**rules));

@@ -1,0 +1,326 @@
+//! The fields of drawn tables: how often each was there, and how often it decided.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::dice::Dice;
+use super::{Table, renamed};
+
+/// Keys whose values are maps from names a table chooses.
+const FREE: [&str; 6] = [
+    "withoutHeaders",
+    "queryParams",
+    "sourceLabels",
+    "set",
+    "add",
+    "labels",
+];
+/// How many fields are tried until one can go.
+const TRIES: usize = 12;
+
+/// What is known of one field.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    /// How often it was there.
+    pub(crate) generated: u64,
+    /// In how many twins it was gone or another.
+    pub(crate) changed: u64,
+    /// How often it had to stay as it was.
+    pub(crate) kept: u64,
+    /// To how many requests Envoy then gave another answer.
+    pub(crate) decided: u64,
+}
+
+/// All fields by their paths: `VirtualService.http[].match[].uri.exact`.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(pub(crate) BTreeMap<String, Count>);
+
+impl Counts {
+    pub(crate) fn generated(&mut self, documents: &[Value]) {
+        for (path, _) in documents.iter().flat_map(paths) {
+            self.0.entry(path).or_default().generated += 1;
+        }
+    }
+
+    /// Adds what another has counted.
+    pub(crate) fn join(&mut self, other: Self) {
+        for (path, count) in other.0 {
+            let sum = self.0.entry(path).or_default();
+            sum.generated += count.generated;
+            sum.changed += count.changed;
+            sum.decided += count.decided;
+        }
+    }
+
+    pub(crate) fn decided(&mut self, path: &str) {
+        self.0.entry(path.to_owned()).or_default().decided += 1;
+    }
+
+    /// A line for every field.
+    pub(crate) fn text(&self) -> String {
+        let line = |(path, count): (&String, &Count)| {
+            let Count {
+                generated,
+                changed,
+                decided,
+                ..
+            } = count;
+            format!("{generated:>9} {changed:>8} {decided:>8}  {path}\n")
+        };
+        let lines: String = self.0.iter().map(line).collect();
+        format!("generated  changed  decided  field\n{lines}")
+    }
+
+    /// Fields of the list that have never been there or, if asked, have never decided.
+    pub(crate) fn missing(&self, must_decide: bool) -> Vec<&'static str> {
+        let count = |path: &str| self.0.get(path).copied().unwrap_or_default();
+        let is_missing = |(path, decides): &&(&str, bool)| {
+            let count = count(path);
+            count.generated == 0 || (must_decide && *decides && count.decided == 0)
+        };
+        let missing = FIELDS.iter().filter(is_missing);
+        missing.map(|(path, _)| *path).collect()
+    }
+}
+
+/// The table under another host with one field gone or, where it must be there, changed: the
+/// one that had the fewest twins so far.
+pub(super) fn twin(
+    dice: &mut Dice,
+    table: &Table,
+    number: usize,
+    counts: &mut Counts,
+    is_valid: impl Fn(&Table) -> bool,
+) -> Option<Table> {
+    let mut all = Vec::new();
+    for (at, document) in table.documents.iter().enumerate() {
+        all.extend(
+            paths(document)
+                .into_iter()
+                .map(|(path, at_path)| (path, at, at_path)),
+        );
+    }
+    // A host that nothing declares any more would go where DNS says, which is another matter.
+    all.retain(|(path, ..)| !path.starts_with("ServiceEntry.hosts"));
+    // Shuffled, then the least tried first.
+    for last in (1..all.len()).rev() {
+        all.swap(last, dice.below(last + 1));
+    }
+    all.sort_by_key(|(path, ..)| counts.0.get(path).map_or(0, |it| it.changed + it.kept));
+    for (path, at, pointer) in all.iter().take(TRIES) {
+        for change in [remove, alter] {
+            let mut twin = table.clone();
+            if !change(&mut twin.documents[*at], pointer) || twin.documents == table.documents {
+                continue;
+            }
+            for document in &mut twin.documents {
+                let text = renamed(&document.to_string(), table.number);
+                *document = serde_json::from_str(&text).expect("JSON stays JSON");
+            }
+            if is_valid(&twin) {
+                twin.twin_of = Some((number, path.clone()));
+                counts.0.entry(path.clone()).or_default().changed += 1;
+                return Some(twin);
+            }
+        }
+        counts.0.entry(path.clone()).or_default().kept += 1;
+    }
+    None
+}
+
+/// Every place of a resource that a person could change: its path, and the pointer to it.
+pub(crate) fn paths(document: &Value) -> Vec<(String, String)> {
+    let kind = document["kind"].as_str().unwrap_or_default();
+    let mut found = Vec::new();
+    if document["metadata"].get("namespace").is_some() {
+        let path = format!("{kind}.metadata.namespace");
+        found.push((path, "/metadata/namespace".to_owned()));
+    }
+    walk(&document["spec"], kind, "/spec", &mut found);
+    found
+}
+
+fn walk(value: &Value, path: &str, pointer: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) => {
+            let key = path.rsplit('.').next().unwrap_or_default();
+            let is_free = FREE.contains(&key) || path.ends_with("match[].headers");
+            for (key, value) in map {
+                let path = match is_free {
+                    true => format!("{path}.*"),
+                    false => format!("{path}.{key}"),
+                };
+                let key = key.replace('~', "~0").replace('/', "~1");
+                let pointer = format!("{pointer}/{key}");
+                found.push((path.clone(), pointer.clone()));
+                walk(value, &path, &pointer, found);
+            }
+        }
+        Value::Array(list) => {
+            for (at, value) in list.iter().enumerate() {
+                let (path, pointer) = (format!("{path}[]"), format!("{pointer}/{at}"));
+                found.push((path.clone(), pointer.clone()));
+                walk(value, &path, &pointer, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Takes a value away; false where it is the last of its list.
+pub(crate) fn remove(document: &mut Value, pointer: &str) -> bool {
+    let Some((parent, key)) = pointer.rsplit_once('/') else {
+        return false;
+    };
+    match document.pointer_mut(parent) {
+        Some(Value::Object(map)) => {
+            let key = key.replace("~1", "/").replace("~0", "~");
+            map.remove(&key).is_some()
+        }
+        Some(Value::Array(list)) if list.len() > 1 => {
+            let at = key.parse().unwrap_or(usize::MAX);
+            at < list.len() && {
+                list.remove(at);
+                true
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Makes another value of a value that must be there.
+fn alter(document: &mut Value, pointer: &str) -> bool {
+    let Some(value) = document.pointer_mut(pointer) else {
+        return false;
+    };
+    let other = match &*value {
+        Value::Number(number) => match number.as_u64() {
+            Some(0) => json!(100),
+            Some(100) => json!(0),
+            Some(many) => json!(many + 1),
+            None => return false,
+        },
+        Value::Bool(flag) => json!(!flag),
+        Value::String(word) => match word.as_str() {
+            "one.test" => json!("two.test"),
+            host if host.ends_with(".test") && pointer.ends_with("/host") => json!("one.test"),
+            "UNAVAILABLE" => json!("INTERNAL"),
+            "PERMISSION_DENIED" | "OK" => json!("UNAVAILABLE"),
+            "aGk=" | "AP8=" => json!("aG8="),
+            word => json!(format!("{word}x")),
+        },
+        _ => return false,
+    };
+    *value = other;
+    true
+}
+
+/// The fields of the built part of HTTP routing, and whether a change of one must be seen to
+/// decide. Those that only change how long something takes cannot.
+pub(crate) const FIELDS: [(&str, bool); 95] = [
+    ("VirtualService.metadata.namespace", false),
+    ("VirtualService.hosts[]", true),
+    ("VirtualService.exportTo", true),
+    ("VirtualService.gateways", true),
+    ("VirtualService.http[]", true),
+    ("VirtualService.http[].name", true),
+    ("VirtualService.http[].match", true),
+    ("VirtualService.http[].match[]", true),
+    ("VirtualService.http[].match[].name", true),
+    ("VirtualService.http[].match[].uri.exact", true),
+    ("VirtualService.http[].match[].uri.prefix", true),
+    ("VirtualService.http[].match[].uri.regex", true),
+    ("VirtualService.http[].match[].ignoreUriCase", true),
+    ("VirtualService.http[].match[].headers.*", true),
+    ("VirtualService.http[].match[].headers.*.exact", true),
+    ("VirtualService.http[].match[].headers.*.prefix", true),
+    ("VirtualService.http[].match[].headers.*.regex", true),
+    ("VirtualService.http[].match[].withoutHeaders.*", true),
+    ("VirtualService.http[].match[].withoutHeaders.*.exact", true),
+    (
+        "VirtualService.http[].match[].withoutHeaders.*.prefix",
+        true,
+    ),
+    ("VirtualService.http[].match[].withoutHeaders.*.regex", true),
+    ("VirtualService.http[].match[].queryParams.*", true),
+    ("VirtualService.http[].match[].queryParams.*.exact", true),
+    ("VirtualService.http[].match[].queryParams.*.prefix", true),
+    ("VirtualService.http[].match[].queryParams.*.regex", true),
+    ("VirtualService.http[].match[].method", true),
+    ("VirtualService.http[].match[].scheme", true),
+    ("VirtualService.http[].match[].authority", true),
+    ("VirtualService.http[].match[].port", true),
+    ("VirtualService.http[].match[].sourceLabels", true),
+    ("VirtualService.http[].match[].sourceNamespace", true),
+    ("VirtualService.http[].match[].gateways", true),
+    ("VirtualService.http[].route[]", true),
+    ("VirtualService.http[].route[].destination.host", true),
+    ("VirtualService.http[].route[].destination.subset", true),
+    ("VirtualService.http[].route[].destination.port", true),
+    ("VirtualService.http[].route[].weight", false),
+    ("VirtualService.http[].route[].headers", true),
+    ("VirtualService.http[].route[].headers.request.set.*", true),
+    ("VirtualService.http[].route[].headers.request.add.*", true),
+    ("VirtualService.http[].route[].headers.request.remove", true),
+    ("VirtualService.http[].route[].headers.response.set.*", true),
+    ("VirtualService.http[].route[].headers.response.add.*", true),
+    (
+        "VirtualService.http[].route[].headers.response.remove",
+        true,
+    ),
+    ("VirtualService.http[].headers.request.set.*", true),
+    ("VirtualService.http[].headers.request.add.*", true),
+    ("VirtualService.http[].headers.request.remove", true),
+    ("VirtualService.http[].headers.response.set.*", true),
+    ("VirtualService.http[].headers.response.add.*", true),
+    ("VirtualService.http[].headers.response.remove", true),
+    ("VirtualService.http[].redirect.uri", true),
+    ("VirtualService.http[].redirect.prefixRewrite", true),
+    ("VirtualService.http[].redirect.authority", true),
+    ("VirtualService.http[].redirect.scheme", true),
+    ("VirtualService.http[].redirect.port", true),
+    ("VirtualService.http[].redirect.derivePort", true),
+    ("VirtualService.http[].redirect.redirectCode", true),
+    ("VirtualService.http[].directResponse.status", true),
+    ("VirtualService.http[].directResponse.body", true),
+    ("VirtualService.http[].directResponse.body.string", true),
+    ("VirtualService.http[].directResponse.body.bytes", true),
+    ("VirtualService.http[].rewrite.uri", true),
+    ("VirtualService.http[].rewrite.authority", true),
+    ("VirtualService.http[].rewrite.uriRegexRewrite.match", true),
+    (
+        "VirtualService.http[].rewrite.uriRegexRewrite.rewrite",
+        true,
+    ),
+    ("VirtualService.http[].timeout", true),
+    ("VirtualService.http[].retries", true),
+    ("VirtualService.http[].retries.attempts", true),
+    ("VirtualService.http[].retries.retryOn", true),
+    ("VirtualService.http[].retries.perTryTimeout", true),
+    ("VirtualService.http[].retries.backoff", false),
+    ("VirtualService.http[].mirror", true),
+    ("VirtualService.http[].mirrorPercentage", true),
+    ("VirtualService.http[].mirrorPercent", true),
+    ("VirtualService.http[].mirrors[]", true),
+    ("VirtualService.http[].mirrors[].percentage", true),
+    ("VirtualService.http[].fault.delay", true),
+    ("VirtualService.http[].fault.delay.fixedDelay", false),
+    ("VirtualService.http[].fault.delay.percentage", true),
+    ("VirtualService.http[].fault.abort.httpStatus", true),
+    ("VirtualService.http[].fault.abort.grpcStatus", true),
+    ("VirtualService.http[].fault.abort.percentage", true),
+    ("VirtualService.http[].corsPolicy.allowOrigin", true),
+    ("VirtualService.http[].corsPolicy.allowOrigins[]", true),
+    ("VirtualService.http[].corsPolicy.allowMethods", true),
+    ("VirtualService.http[].corsPolicy.allowHeaders", true),
+    ("VirtualService.http[].corsPolicy.exposeHeaders", true),
+    ("VirtualService.http[].corsPolicy.maxAge", true),
+    ("VirtualService.http[].corsPolicy.allowCredentials", true),
+    ("VirtualService.http[].corsPolicy.unmatchedPreflights", true),
+    ("ServiceEntry.endpoints[]", true),
+    ("DestinationRule.host", true),
+    ("DestinationRule.subsets[]", true),
+    ("DestinationRule.subsets[].name", true),
+    ("DestinationRule.subsets[].labels.*", true),
+];
