@@ -20,7 +20,7 @@ const MAX_KEY_BYTES: usize = 1024;
 /// The most values one file may hold, counted after aliases are expanded.
 const MAX_NODES: usize = 4_000_000;
 /// The most items of one list or mapping; a `List` of a large cluster's resources is the longest.
-const MAX_ITEMS: usize = 50_000;
+const MAX_ITEMS: usize = 30_000;
 /// How much aliases and anchors may copy: one for a value and one for every 64 bytes of text.
 const MAX_COPIES: usize = 100_000;
 /// How deep values may nest, through aliases too; Istio's resources stay below twenty.

@@ -26,6 +26,8 @@ pub struct RequestHeaders(Vec<HeaderOperations>);
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ResponseHeaders {
     passes: Vec<HeaderOperations>,
+    /// Whether all values are as they are written.
+    plain: bool,
     /// Whether a value is made of more than the response's own headers.
     pub(super) asks: bool,
     /// Whether a value tells flags, which layers further out may add to.
@@ -82,17 +84,29 @@ impl HeaderOperations {
         side: Side,
         know: impl Fn(&HeaderMap, &mut dyn FnMut(&Facts<'_>)),
     ) {
-        for name in &self.remove {
-            headers.remove(name);
+        if self.is_plain() {
+            return self.apply_plain(headers, side);
         }
         // Values see what is left after removing, and nothing that is set or added.
-        if self.is_plain() {
-            return self.change(headers, side, || None);
-        }
+        self.take_off(headers);
         let mut formatted = Vec::new();
         know(headers, &mut |facts| formatted = self.format(facts));
         let mut formatted = formatted.into_iter();
         self.change(headers, side, || formatted.next().flatten());
+    }
+
+    /// The same where all values are as they are written.
+    #[inline]
+    fn apply_plain(&self, headers: &mut HeaderMap, side: Side) {
+        self.take_off(headers);
+        self.change(headers, side, || None);
+    }
+
+    #[inline]
+    fn take_off(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
     }
 
     /// Changes the headers; `formatted` gives one after the other the values that are made anew.
@@ -170,7 +184,7 @@ impl RequestHeaders {
         if self.0.iter().all(HeaderOperations::is_plain) {
             let headers = request.headers_mut();
             for operations in &self.0 {
-                operations.apply(headers, Side::Request, |_, _| {});
+                operations.apply_plain(headers, Side::Request);
             }
             return;
         }
@@ -211,6 +225,13 @@ impl ResponseHeaders {
 
     /// The same, for the answer to this request.
     pub(crate) fn apply_to<B>(&self, response: &mut Response<B>, request: Option<&NotedRequest>) {
+        // An upstream's own answer, as nearly all are, and nothing to be worked out.
+        if self.plain && response.extensions().is_empty() {
+            for operations in &self.passes {
+                operations.apply_plain(response.headers_mut(), Side::Response);
+            }
+            return;
+        }
         if self.spares_faults && is_fault(response) {
             return;
         }
@@ -247,6 +268,7 @@ impl ResponseHeaders {
             policy.asks |= !own(part);
             policy.tells_flags |= *part == Part::ResponseFlags;
         }
+        policy.plain = passes.iter().all(HeaderOperations::is_plain);
         Self { passes, ..policy }
     }
 

@@ -209,14 +209,31 @@ where
 {
     type Output = Result<Response<R>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Without retries the answer passes through where it lies.
-        if this.armed.is_none()
-            && let StateProjected::Try { call } = this.state.as_mut().project()
+        if self.armed.is_none()
+            && let StateProjected::Try { call } = self.as_mut().project().state.project()
         {
             return call.poll(cx);
         }
+        self.poll_tries(cx)
+    }
+}
+
+impl<S, K, B, N, R> ResponseFuture<S, K, B, N, S::Future>
+where
+    K: Attempts<R, S::Error, N>,
+    B: Body<Data = Bytes>,
+    N: Clone,
+    S: Service<Request<RequestBody<B, N>>, Response = Response<R>>,
+    R: FromLocalReply,
+{
+    fn poll_tries(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<R>, S::Error>> {
+        let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
                 StateProjected::Try { call } => {
