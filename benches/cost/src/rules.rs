@@ -19,6 +19,23 @@ pub fn service(endpoints: usize) -> Resources {
     Resources::from_yaml("it.yaml", &yaml)
 }
 
+/// So many services with an endpoint each.
+pub fn services(count: usize) -> Resources {
+    let template = service(0);
+    let template = template.iter().next().unwrap();
+    let one = |n| {
+        let mut resource = template.clone();
+        resource.metadata.name = format!("it-{n}");
+        if let Spec::ServiceEntry(it) = &mut resource.spec {
+            it.hosts = vec![format!("it-{n}.example.com")];
+        }
+        resource
+    };
+    let mut resources = Resources::default();
+    resources.extend((0..count).map(one));
+    resources
+}
+
 /// VirtualServices with a host of their own and two prefix rules and a default each.
 pub fn resources(count: usize) -> Resources {
     let mut resources = service(4);

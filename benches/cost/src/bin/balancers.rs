@@ -95,7 +95,11 @@ fn main() {
         [name, endpoints, count] if named(name).is_some() => {
             let (_, algorithm, weighted) = named(name).unwrap();
             let built = balancer(*algorithm, *weighted, endpoints.parse().unwrap());
-            drive(algorithm.map(|_| &built), &Rng::seeded(7), count.parse().unwrap());
+            drive(
+                algorithm.map(|_| &built),
+                &Rng::seeded(7),
+                count.parse().unwrap(),
+            );
         }
         [what, endpoints, count] if what.starts_with("outliers") => {
             let rates = what.ends_with("rates");

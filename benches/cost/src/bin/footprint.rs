@@ -1,15 +1,13 @@
-//! Bytes a route and an endpoint take in a mesh, without the resources: a program `ci/perf` runs.
+//! Bytes a route, an endpoint, and a cluster with its default route take in a mesh, without the
+//! resources: a program `ci/perf` runs.
 //!
 //! Apart from `load`, whose instructions the counting would add to.
-#![allow(
-    clippy::print_stdout,
-    reason = "a program for ci talks to its reader"
-)]
+#![allow(clippy::print_stdout, reason = "a program for ci talks to its reader")]
 
 use std::hint::black_box;
 
 use tower_mesh::api::Resources;
-use tower_mesh_cost::rules::{mesh, resources, service};
+use tower_mesh_cost::rules::{mesh, resources, service, services};
 
 /// Bytes that stay in use for a mesh of these resources.
 fn bytes_of(resources: Resources) -> f64 {
@@ -30,4 +28,6 @@ fn main() {
     // As many as one ServiceEntry may have, nearly.
     let endpoints = bytes_of(service(many)) - bytes_of(service(0));
     println!("endpoint {:.0}", endpoints / many as f64);
+    let clusters = bytes_of(services(few)) - bytes_of(services(0));
+    println!("cluster {:.0}", clusters / few as f64);
 }
