@@ -24,6 +24,11 @@ impl Address {
         if let Some(path) = host.strip_prefix("unix://") {
             return Self::Unix(std::path::Path::new(path).into());
         }
+        Self::of_host(host, port)
+    }
+
+    /// The same for a host that a request names: no request reaches into the file system.
+    pub(crate) fn of_host(host: &str, port: u16) -> Self {
         match host.parse::<IpAddr>() {
             Ok(address) => Self::Socket(SocketAddr::new(address, port)),
             Err(_) => Self::Name(host.into(), port),
@@ -51,5 +56,12 @@ mod tests {
         assert_eq!(print("127.0.0.1"), "127.0.0.1:80");
         assert_eq!(print("::1"), "[::1]:80");
         assert_eq!(print("example.com"), "example.com:80");
+    }
+
+    #[test]
+    fn only_rules_name_sockets_of_the_file_system() {
+        let path = "unix:///run/it.sock";
+        assert!(matches!(Address::new(path, 80), Address::Unix(_)));
+        assert!(matches!(Address::of_host(path, 80), Address::Name(..)));
     }
 }

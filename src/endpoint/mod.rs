@@ -204,7 +204,7 @@ impl Endpoint {
             && name.starts_with('*')
         {
             named.address =
-                Address::new(host.trim_matches(['[', ']']).trim_end_matches('.'), *port);
+                Address::of_host(host.trim_matches(['[', ']']).trim_end_matches('.'), *port);
         }
         named
     }

@@ -48,6 +48,6 @@ impl Balancing {
 /// The endpoint a request would reach without any rules: its own host, at the port addressed.
 pub(super) fn original_destination(authority: &str, port: u16) -> Endpoint {
     let host = host::without_port(authority);
-    let address = Address::new(host.trim_matches(['[', ']']), port);
+    let address = Address::of_host(host.trim_matches(['[', ']']), port);
     Endpoint::new(address, Arc::default()).passing()
 }

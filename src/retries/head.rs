@@ -1,6 +1,7 @@
 //! A request's head, kept to send it again.
 
 use std::cell::RefCell;
+use std::fmt;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -24,10 +25,17 @@ pub(super) struct Head {
 }
 
 /// All texts one after the other: authority and target, then each name and its value.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     texts: Vec<u8>,
     lines: Vec<Line>,
+}
+
+/// Says nothing of the texts: some of them may be secrets.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
 }
 
 /// How long a header's texts are.
@@ -160,6 +168,9 @@ mod tests {
             assert_eq!(again.headers(), request.headers());
             assert!(again.headers()["authorization"].is_sensitive());
             assert!(!again.headers()["a"].is_sensitive());
+            let basic = format!("{:?}", "Basic".as_bytes());
+            let basic = basic.trim_matches(['[', ']']);
+            assert!(!format!("{head:?}").contains(basic));
             assert_eq!(
                 (again.method(), again.uri()),
                 (request.method(), request.uri())
