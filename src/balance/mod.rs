@@ -67,7 +67,6 @@
 //! # }
 //! ```
 
-mod body;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -82,8 +81,7 @@ use crate::load_balancer::{BalancerStatus, HashPolicy, LoadBalancer, LoadBalance
 use crate::outlier_detection::{Outcome, OutlierDetection, OutlierDetectionPolicy};
 use crate::rt::Rng;
 
-pub use body::Balanced;
-pub use service::{Balance, ResponseFuture};
+pub use service::{Balance, Balanced, ResponseFuture};
 
 /// Wraps functions that give services for endpoints in [`Balance`]. See the [module
 /// documentation](self).

@@ -14,14 +14,16 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::Group;
-use super::body::Balanced;
 use crate::context::{Connection, ResponseFlags};
 use crate::endpoint::{Endpoint, InFlight};
 use crate::failure::ClassifyFailure;
 use crate::load_balancer::{Keyed, hash_request};
 use crate::outlier_detection::Outcome;
-use crate::reply::{FromLocalReply, LocalReply, is_grpc};
+use crate::reply::{FromLocalReply, GuardedBody, LocalReply, is_grpc};
 use crate::rt::is_late;
+
+/// A response's body whose request counts as under way until it has ended or is dropped.
+pub type Balanced<R> = GuardedBody<R, InFlight>;
 
 /// Sends each request through the service of one endpoint. See the [module
 /// documentation](super).

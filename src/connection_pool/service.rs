@@ -4,16 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::failure::Failure;
 use crate::limits::{Limits, Permit};
-use crate::reply::{FromLocalReply, LocalReply, is_grpc};
+use crate::reply::{FromLocalReply, GuardedBody, LocalReply, is_grpc};
 
 /// Wraps services in [`ConnectionPool`].
 #[derive(Clone, Debug)]
@@ -104,49 +102,9 @@ where
                 (reply.into_response(*this.grpc), None)
             }
         };
-        Poll::Ready(Ok(response.map(|body| Admitted { body, permit })))
+        Poll::Ready(Ok(response.map(|body| Admitted::new(body, permit))))
     }
 }
 
 /// A response's body whose request counts until it has ended or is dropped.
-#[pin_project]
-#[derive(Debug)]
-pub struct Admitted<R> {
-    #[pin]
-    body: R,
-    permit: Option<Permit>,
-}
-
-impl<R: FromLocalReply> FromLocalReply for Admitted<R> {
-    fn from_local_reply(text: Bytes) -> Self {
-        Self {
-            body: R::from_local_reply(text),
-            permit: None,
-        }
-    }
-}
-
-impl<R: Body> Body for Admitted<R> {
-    type Data = R::Data;
-    type Error = R::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) {
-            *this.permit = None;
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+pub type Admitted<R> = GuardedBody<R, Permit>;

@@ -4,6 +4,7 @@
 //! wherever they come from: status, body text, flags and details are Envoy's.
 
 mod adapt;
+mod guarded;
 mod last;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 pub use adapt::{ReplyBody, ReplyBodyFuture, ReplyBodyLayer, WithReplyBody};
+pub use guarded::GuardedBody;
 pub(crate) use last::LastHeaders;
 
 use crate::context::ResponseFlags;

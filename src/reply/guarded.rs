@@ -1,4 +1,4 @@
-//! A response's body whose request is under way until it has ended.
+//! A response's body that lets go of a guard when it has ended.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,31 +7,31 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use crate::endpoint::InFlight;
-use crate::reply::FromLocalReply;
+use super::FromLocalReply;
 
-/// A response's body whose request counts as under way until it has ended or is dropped.
+/// A response's body with a guard, which is dropped when the body has ended or is dropped: a request
+/// that counts as long as its response is read.
 #[pin_project]
 #[derive(Debug)]
-pub struct Balanced<R> {
+pub struct GuardedBody<R, G> {
     #[pin]
     body: R,
-    in_flight: Option<InFlight>,
+    guard: Option<G>,
 }
 
-impl<R> Balanced<R> {
-    pub(super) const fn new(body: R, in_flight: Option<InFlight>) -> Self {
-        Self { body, in_flight }
+impl<R, G> GuardedBody<R, G> {
+    pub(crate) const fn new(body: R, guard: Option<G>) -> Self {
+        Self { body, guard }
     }
 }
 
-impl<R: FromLocalReply> FromLocalReply for Balanced<R> {
+impl<R: FromLocalReply, G> FromLocalReply for GuardedBody<R, G> {
     fn from_local_reply(text: Bytes) -> Self {
         Self::new(R::from_local_reply(text), None)
     }
 }
 
-impl<R: Body> Body for Balanced<R> {
+impl<R: Body, G> Body for GuardedBody<R, G> {
     type Data = R::Data;
     type Error = R::Error;
 
@@ -42,7 +42,7 @@ impl<R: Body> Body for Balanced<R> {
         let this = self.project();
         let frame = ready!(this.body.poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) {
-            *this.in_flight = None;
+            *this.guard = None;
         }
         Poll::Ready(frame)
     }
