@@ -25,10 +25,6 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
         routed.policy()
     }
 
-    fn came_as_grpc(&self, routed: &Routed) -> Option<bool> {
-        Some(routed.grpc)
-    }
-
     fn failure(&self, result: &Tried<B>) -> Option<Failure> {
         LocalReply::of(result.as_ref().ok()?)?.failure.clone()
     }

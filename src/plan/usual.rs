@@ -79,7 +79,7 @@ impl<T: Transport + Clone> Usual<T> {
         let time = time.copied().unwrap_or_default();
         let grpc = Some(routed.grpc);
         let watch = Watch::begin(time, &FromRoute, self.deadline_exceeded, grpc, request);
-        let armed = self.retry.arm(routed, request);
+        let armed = self.retry.arm(routed, grpc, request);
         Prepared {
             noted,
             watch,

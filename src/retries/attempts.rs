@@ -19,11 +19,6 @@ pub trait Attempts<R, E, N> {
     /// The policy, where there is one for the request.
     fn policy<'a>(&'a self, note: &'a N) -> Option<&'a RetryPolicy>;
 
-    /// Whether the request came as a gRPC call, where that was noted before.
-    fn came_as_grpc(&self, _: &N) -> Option<bool> {
-        None
-    }
-
     /// What kept the upstream from answering; nothing for an upstream's response.
     fn failure(&self, result: &Result<Response<R>, E>) -> Option<Failure>;
 

@@ -99,8 +99,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut request = self.policy.carry(request);
-        let note = request.body().note().clone();
-        let armed = self.arm(&note, &mut request);
+        let note = request.body().note();
+        let grpc = self.policy.is_grpc(note);
+        let note = self.policy.policy(note).map(|_| note.clone());
+        let armed = note.and_then(|note| self.arm(&note, grpc, &mut request));
         ResponseFuture::new(self.inner.call(request), armed)
     }
 }
@@ -112,11 +114,12 @@ impl<S, K> Retry<S, K> {
     }
 
     /// What the layer does to a request before it is handed on: keeps what later tries need, where
-    /// there may be any.
+    /// there may be any. `grpc` says whether it came as a gRPC call, where that was noted before.
     #[inline]
     pub(crate) fn arm<I, N, M, R>(
         &self,
         note: &N,
+        grpc: Option<bool>,
         request: &mut Request<RequestBody<I, M>>,
     ) -> Option<ArmedBox<S, K, I, N>>
     where
@@ -127,7 +130,6 @@ impl<S, K> Retry<S, K> {
     {
         let policy = self.policy.policy(note)?;
         let limit = policy.limit;
-        let grpc = self.policy.came_as_grpc(note);
         let tells_time = self.policy.tells_time(note);
         let mut per_try = policy.per_try_timeout;
         let time = match tells_time || per_try.is_some() {
