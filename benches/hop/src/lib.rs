@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tower_mesh::mesh::Mesh;
 
 /// A mesh for one host whose destinations are all at one address of this machine.
-pub fn mesh(host: &str, gateway: bool, port: u16) -> Mesh {
+pub fn mesh(host: &str, port: u16) -> Mesh {
     let mut yaml = String::new();
     for destination in ["first.example.com", "second.example.com"] {
         writeln!(
@@ -16,19 +16,10 @@ pub fn mesh(host: &str, gateway: bool, port: u16) -> Mesh {
         )
         .unwrap();
     }
-    if gateway {
-        writeln!(
-            yaml,
-            "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: edge}}\nspec:\n  servers:\n  \
-             - {{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*']}}\n---"
-        )
-        .unwrap();
-    }
-    let gateways = if gateway { "[edge]" } else { "[mesh]" };
     writeln!(
         yaml,
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: it}}\nspec:\n  \
-         hosts: [{host}]\n  gateways: {gateways}\n  http:"
+         hosts: [{host}]\n  http:"
     )
     .unwrap();
     for n in (0..10).rev() {
@@ -45,11 +36,5 @@ pub fn mesh(host: &str, gateway: bool, port: u16) -> Mesh {
         )
         .unwrap();
     }
-    let builder = Mesh::builder().lenient(true).yaml(&yaml);
-    let builder = if gateway {
-        builder.gateway("default/edge")
-    } else {
-        builder
-    };
-    builder.build().unwrap().0
+    Mesh::builder().lenient(true).yaml(&yaml).build().unwrap().0
 }

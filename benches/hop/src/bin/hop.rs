@@ -126,7 +126,7 @@ fn main() {
             expect_hello(client.request(request).await.unwrap()).await;
         }
     };
-    let client = mesh("shop.example.com", false, address.port()).client();
+    let client = mesh("shop.example.com", address.port()).client();
     let with = move || {
         let client = client.clone();
         async move {
