@@ -173,7 +173,7 @@
 //!   [`registry_only`](crate::mesh::MeshBuilder::registry_only) refuses it, as `REGISTRY_ONLY` does.
 //! - A client adds no headers of a proxy's own (`x-request-id`, `x-envoy-attempt-count`);
 //!   [`forward`](crate::mesh::Mesh::forward) does.
-//! - What is not built yet is an error when rules are read, never overlooked. The README lists it, and
+//! - What is left out on purpose is an error when rules are read, never overlooked. The README lists it, and
 //!   [a table](fields) says of every field there is what comes of it.
 //!
 //! # What it costs

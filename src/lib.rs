@@ -54,7 +54,7 @@
 //! | the whole, as an application holds it | [`mesh`] |
 //! | tests of your own layers | [`testing`] |
 //!
-//! What is not built yet is refused with a diagnostic that says so, never
+//! What is left out on purpose is refused with a diagnostic that says so, never
 //! overlooked; the table in the README lists it.
 //!
 //! # Features
