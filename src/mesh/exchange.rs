@@ -76,17 +76,7 @@ where
     ) -> Self {
         // The body gets its own type first, so that the request stays where it lies from here on
         // until it is sent: each move of a request is paid for.
-        let request = request.map(|body| RequestBody::new(body, ()));
-        Self::send(mesh, chain, border, request)
-    }
-
-    #[inline]
-    fn send(
-        mesh: &Mesh,
-        chain: &Chain<T>,
-        border: Border,
-        mut request: Request<RequestBody<B>>,
-    ) -> Self {
+        let mut request = request.map(|body| RequestBody::new(body, ()));
         let http1 = request.version() <= Version::HTTP_11;
         let mut notes = Notes {
             info: StreamInfo::default(),
