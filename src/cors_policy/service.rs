@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::header::{HeaderValue, ORIGIN};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -124,10 +124,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.inner.poll(cx))?;
-        if let Some((policy, origin)) = this.allowed.take() {
+        // Changed where it lies: each move of a response is paid for.
+        let mut polled = this.inner.poll(cx);
+        if let Poll::Ready(Ok(response)) = &mut polled
+            && let Some((policy, origin)) = this.allowed.take()
+        {
             policy.dress(origin, response.headers_mut());
         }
-        Poll::Ready(Ok(response))
+        polled
     }
 }
