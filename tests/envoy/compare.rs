@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use super::exchange::Observation;
 use super::upstream::NAMES;
 
+/// How often a pair of answers that a clock has decided is asked for again.
+pub(crate) const AGAIN: usize = 4;
+
 /// Fields that cannot be equal, what is compared instead, and why.
 ///
 /// Everything that is not in this table is compared to the letter. Only the order of
@@ -207,6 +210,19 @@ pub(crate) fn report(title: &str, yaml: &str, request: &str, found: &[Difference
         let _ = writeln!(text, "   gateway: {}", show(&difference.ours));
     }
     text
+}
+
+/// Whether a clock may have decided one of two answers: a timeout, a connection closed under
+/// way, or a copy that came late.
+pub(crate) fn is_of_time(one: &Observation, other: &Observation, found: &[Difference]) -> bool {
+    if found.iter().any(|it| it.field.starts_with("shadow")) {
+        return true;
+    }
+    let flags = [one, other].map(|it| it.get("log.response_flags"));
+    let flags = flags.into_iter().flatten();
+    flags
+        .into_iter()
+        .any(|it| it.contains("UT") || it.contains("UC"))
 }
 
 #[cfg(test)]

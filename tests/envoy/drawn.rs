@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::cases::translated;
-use super::compare::{self, Difference, differences};
+use super::compare::{self, AGAIN, Difference, differences, is_of_time};
 use super::deliberate;
 use super::exchange::{Observation, Request, exchange_many};
 use super::generate::fields::Counts;
@@ -22,8 +22,6 @@ const MAX_REPORTS: usize = 12;
 const ROUNDS: usize = 5;
 /// How many times at once.
 const ROLLS: usize = 8;
-/// How often a pair of answers that a clock has decided is asked for again.
-const AGAIN: usize = 4;
 
 /// Which program Envoy is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,19 +168,6 @@ impl Sides {
         let answers = self.answers(std::slice::from_ref(request)).remove(0);
         self.found(request, answers, &mut BTreeMap::new())
     }
-}
-
-/// Whether a clock may have decided one of two answers: a timeout, a connection closed under
-/// way, or a copy that came late.
-fn is_of_time(one: &Observation, other: &Observation, found: &[Difference]) -> bool {
-    if found.iter().any(|it| it.field.starts_with("shadow")) {
-        return true;
-    }
-    let flags = [one, other].map(|it| it.get("log.response_flags"));
-    let flags = flags.into_iter().flatten();
-    flags
-        .into_iter()
-        .any(|it| it.contains("UT") || it.contains("UC"))
 }
 
 /// The names of the routes that leave something to the dice.
