@@ -1,5 +1,5 @@
-//! Keeps the house in order: who may import whom, how big a file may grow, and that the README's
-//! table does not lie.
+//! Keeps the house in order: who may import whom, how big a file may grow, that every layer, service
+//! and future is held to what all of them are held to, and that the README's table does not lie.
 
 #![allow(clippy::unwrap_used, reason = "a broken checkout may panic here")]
 
@@ -100,6 +100,86 @@ fn files_say_what_they_are_and_stay_small() {
             let lines = text.lines().count();
             assert!(lines <= MAX_LINES, "{name} has {lines} lines; split it");
         }
+    }
+}
+
+/// The public types of `src` that are what `meant` says, each as `module::Name`.
+fn public_types(meant: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in rust_files("src") {
+        let text = fs::read_to_string(&path).unwrap();
+        for line in text.lines() {
+            let Some(rest) = line.strip_prefix("pub struct ") else {
+                continue;
+            };
+            let end = rest.find(|c: char| !c.is_alphanumeric());
+            let name = rest.get(..end.unwrap_or(rest.len())).unwrap();
+            if meant(name, &text) {
+                found.push(format!("{}::{name}", module_of(&path)));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What tests say in a file or a folder, but for comments and imports.
+fn said_in_tests(place: &str) -> String {
+    let place = root().join("tests").join(place);
+    let inside = |it: &PathBuf| it.starts_with(&place);
+    let files = rust_files("tests").into_iter().filter(inside);
+    let text: String = files.map(|it| fs::read_to_string(it).unwrap()).collect();
+    let mut imports = false;
+    let said = text.lines().filter(|line| {
+        imports |= line.starts_with("use ");
+        let is_said = !imports && !line.trim_start().starts_with("//");
+        imports &= !line.ends_with(';');
+        is_said
+    });
+    said.map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether a text names this, and not only something that ends or begins with it.
+fn names(text: &str, wanted: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(wanted).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + wanted.len()..]);
+        !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+    })
+}
+
+#[test]
+fn every_public_layer_is_held_to_towers_contract() {
+    let layers = public_types(|name, _| name.ends_with("Layer"));
+    assert!(layers.len() >= 17, "not all are found: {layers:?}");
+    let contract = said_in_tests("contract");
+    for layer in layers {
+        let (_, name) = layer.rsplit_once("::").unwrap();
+        assert!(names(&contract, name), "tests/contract leaves out {layer}");
+    }
+}
+
+#[test]
+fn every_public_service_and_future_is_proved_to_be_sent() {
+    let services = public_types(|name, text| {
+        let text = text.replace('\n', " ");
+        ["Service<", "Future "].iter().any(|what| {
+            text.match_indices(what).any(|(at, _)| {
+                let Some((between, type_named)) = text[at..].split_once("for ") else {
+                    return false;
+                };
+                let end = type_named.find(|c: char| !c.is_alphanumeric());
+                !between.contains([';', '{']) && type_named.get(..end.unwrap_or(0)) == Some(name)
+            })
+        })
+    });
+    assert!(services.len() >= 38, "not all are found: {services:?}");
+    let proved = said_in_tests("edges/traits.rs");
+    for name in services {
+        assert!(
+            names(&proved, &name),
+            "tests/edges/traits.rs leaves out {name}"
+        );
     }
 }
 

@@ -1,24 +1,22 @@
 //! The layers used alone.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Request, StatusCode};
 use tower::{Layer as _, Service as _, ServiceExt};
-use tower_mesh::balance::BalanceLayer;
+use tower_mesh::context::Connection;
 use tower_mesh::cors_policy::{CorsLayer, CorsPolicy};
 use tower_mesh::direct_response::{DirectResponseLayer, DirectResponsePolicy};
-use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::fault::{Abort, FaultLayer, FaultPolicy};
 use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
-use tower_mesh::load_balancer::LoadBalancerPolicy;
+use tower_mesh::mesh::EdgeLayer;
 use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
-use tower_mesh::outlier_detection::OutlierDetectionPolicy;
 use tower_mesh::percent::Percent;
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
+use tower_mesh::reply::ReplyBodyLayer;
 use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
 use tower_mesh::rewrite::{MatchedPath, RewriteLayer, RewritePolicy};
 use tower_mesh::rt::Rng;
@@ -26,28 +24,28 @@ use tower_mesh::testing::{Contract, Mock, MockBody, Polls};
 use tower_mesh::timeout::{TimeoutLayer, TimeoutPolicy};
 
 /// Polls until the mock has answered: two waits of its own, four of the request's body, the answer.
-const ANSWERED: usize = 7;
+pub(crate) const ANSWERED: usize = 7;
 /// Polls until a body of three frames has ended: each of them and the end make the reader wait.
-const READ: usize = 8;
+pub(crate) const READ: usize = 8;
 /// The same for the text of an answer from this side: one frame, a wait, the end.
-const TEXT: usize = 3;
+pub(crate) const TEXT: usize = 3;
 
 fn post(body: MockBody) -> Request<MockBody> {
     let request = Request::post("/shop/cart").header("host", "shop");
     request.body(body).unwrap()
 }
 
-fn passes(name: &str) -> Contract<'_> {
+pub(crate) fn passes(name: &str) -> Contract<'_> {
     answers(name, 200, 1)
 }
 
-fn answers(name: &str, status: u16, calls: usize) -> Contract<'_> {
+pub(crate) fn answers(name: &str, status: u16, calls: usize) -> Contract<'_> {
     let contract = Contract::new(name).request(post);
     contract.status(status).calls(calls)
 }
 
 /// Both numbers of polls.
-const fn both(polls: Polls) -> (usize, usize) {
+pub(crate) const fn both(polls: Polls) -> (usize, usize) {
     (polls.response, polls.body)
 }
 
@@ -101,6 +99,31 @@ async fn headers_and_rewrites() {
     let layer = RewriteLayer::new(policy.matched(MatchedPath::Prefix("/shop".len())));
     let took = both(passes("rewrite").holds(|mock| layer.layer(mock)).await);
     assert_eq!(took, (ANSWERED, READ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_dresses_a_request_or_a_body() {
+    let connection = Connection {
+        remote: "10.0.0.9:4711".parse().unwrap(),
+        local: "10.0.0.1:80".parse().unwrap(),
+    };
+    let layer = EdgeLayer::new().trusted_hops(1);
+    let edge = passes("edge").request(|body| {
+        let mut request = post(body);
+        request.extensions_mut().insert(connection);
+        request
+    });
+    let took = both(edge.holds(|mock| layer.layer(mock)).await);
+    assert_eq!(took, (ANSWERED, READ));
+    let layer = ReplyBodyLayer::new();
+    let took = both(passes("reply body").holds(|mock| layer.layer(mock)).await);
+    assert_eq!(took, (ANSWERED, READ));
+    // A body that nobody can make from text, given up by a layer that answers for it.
+    let timeout = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_millis(95)));
+    let late = answers("too late", 504, 1).mock(Mock::new().hanging());
+    let took = late.holds(|mock| timeout.layer(layer.layer(mock))).await;
+    // The text and the end: this body makes nobody wait.
+    assert_eq!(took.body, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,32 +304,4 @@ async fn retries() {
     let case = answers("late tries", 504, 3).mock(Mock::new().hanging());
     let (polls, read) = both(case.holds(|mock| layer.layer(mock)).await);
     assert!(polls > 2 * ANSWERED && read == TEXT, "{polls} {read}");
-}
-
-/// A pick, a count that ends with the body, and a word to outlier detection.
-#[tokio::test(start_paused = true)]
-async fn balancers() {
-    let layer = || {
-        let endpoint = |port| Endpoint::new(Address::new("127.0.0.1", port), Arc::default());
-        let endpoints = vec![endpoint(1), endpoint(2)];
-        let mut policy = OutlierDetectionPolicy::default();
-        policy.consecutive_5xx_errors = 1;
-        policy.max_ejection_percent = 100;
-        let layer = BalanceLayer::new(LoadBalancerPolicy::default(), endpoints);
-        layer.outlier_detection(policy).rng(Rng::seeded(1))
-    };
-    let idle = |layer: &BalanceLayer| layer.endpoints().iter().all(|it| it.active() == 0);
-    let fine = layer();
-    let case = passes("balanced").idle(|| idle(&fine));
-    let took = case
-        .holds(|mock| fine.layer(move |_: &Endpoint| mock.clone()))
-        .await;
-    // The service of the endpoint is waited for in the future.
-    assert_eq!(both(took), (ANSWERED + 1, READ));
-    let none = BalanceLayer::new(LoadBalancerPolicy::default(), Vec::new());
-    let case = answers("nobody", 503, 0);
-    let took = case
-        .holds(|mock| none.layer(move |_: &Endpoint| mock.clone()))
-        .await;
-    assert_eq!(both(took), (1, TEXT));
 }

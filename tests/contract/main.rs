@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod abandoned;
+mod counting;
 mod layers;
 mod mesh;

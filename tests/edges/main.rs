@@ -4,6 +4,7 @@
 
 mod allocations;
 mod client;
+mod every_layer;
 mod refused;
 mod reply_body;
 mod traits;
@@ -14,29 +15,20 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::get;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use tonic::client::GrpcService;
 use tower::{Layer, Service, ServiceExt as _};
+use tower_mesh::access_log::{AccessLogEntry, AccessLogLayer};
 use tower_mesh::body::{Body, BodyError, BoxError};
-use tower_mesh::cors_policy::{CorsLayer, CorsPolicy};
-use tower_mesh::direct_response::{DirectResponseLayer, DirectResponsePolicy};
+use tower_mesh::connection_pool::ConnectionPoolLayer;
 use tower_mesh::endpoint::Endpoint;
-use tower_mesh::fault::{FaultLayer, FaultPolicy};
-use tower_mesh::headers::{
-    HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
-};
-use tower_mesh::mesh::{Forward, Inbound, Mesh, MeshClient, MeshError, ResponseBody};
-use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
-use tower_mesh::percent::Percent;
-use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
-use tower_mesh::reply::FromLocalReply;
+use tower_mesh::limits::Limits;
+use tower_mesh::mesh::{EdgeLayer, Forward, Inbound, Mesh, MeshClient, MeshError, ResponseBody};
+use tower_mesh::reply::{FromLocalReply, ReplyBodyLayer};
 use tower_mesh::retries::{RetryLayer, RetryPolicy};
-use tower_mesh::rewrite::{MatchedPath, RewriteLayer, RewritePolicy};
 use tower_mesh::timeout::{TimeoutLayer, TimeoutPolicy};
 use tower_mesh::transport::{HttpTransport, PerEndpoint, Transport};
 
@@ -58,6 +50,24 @@ impl<B> Service<Request<B>> for Upstream {
 
     fn call(&mut self, _: Request<B>) -> Self::Future {
         std::future::ready(Ok(Response::new(Full::from("upstream"))))
+    }
+}
+
+/// The same, with tonic's body.
+#[derive(Clone)]
+struct TonicUpstream;
+
+impl<B> Service<Request<B>> for TonicUpstream {
+    type Response = Response<tonic::body::Body>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<B>) -> Self::Future {
+        std::future::ready(Ok(Response::new(tonic::body::Body::empty())))
     }
 }
 
@@ -101,62 +111,6 @@ where
     S: Service<Request<B>, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
     service
-}
-
-fn headers() -> HeaderOperations {
-    HeaderOperations::new()
-}
-
-macro_rules! each_layer {
-    (|$layer:ident| $body:expr) => {{
-        {
-            let $layer = FaultLayer::new(FaultPolicy::default());
-            $body
-        }
-        {
-            let policy = DirectResponsePolicy::new(StatusCode::OK, "");
-            let $layer = DirectResponseLayer::new(policy.unwrap());
-            $body
-        }
-        {
-            let $layer = RedirectLayer::new(RedirectPolicy::new());
-            $body
-        }
-        {
-            let $layer = CorsLayer::new(CorsPolicy::new());
-            $body
-        }
-        {
-            let $layer = RequestHeadersLayer::new(RequestHeaders::new(headers()));
-            $body
-        }
-        {
-            let $layer = ResponseHeadersLayer::new(ResponseHeaders::new(headers()));
-            $body
-        }
-        {
-            let $layer = RewriteLayer::new(RewritePolicy::new());
-            $body
-        }
-    }};
-}
-
-#[test]
-fn every_service_is_shared_between_threads() {
-    each_layer!(|layer| {
-        fits::<_, Unshared>(layer.layer(Upstream));
-    });
-    let timeout = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(1)));
-    fits::<_, Unshared>(timeout.layer(Upstream));
-    fits::<_, Unshared>(RetryLayer::new(RetryPolicy::istio_default()).layer(Upstream));
-    let mirror = MirrorLayer::new(MirrorPolicy::new(Percent::from_whole(1)), Upstream);
-    fits::<_, Unshared>(mirror.layer(Upstream));
-    fits::<_, Unshared>(timeout.layer(client()));
-    fits::<_, Unshared>(client());
-    fits::<_, Unshared>(forward());
-    fits::<_, Unshared>(inbound());
-    fits::<_, Unshared>(mesh().client());
-    fits::<_, Unshared>(mesh().forward());
 }
 
 #[test]
@@ -222,63 +176,6 @@ where
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-async fn get_from(router: Router, uri: &str) -> String {
-    let request = Request::get(uri).header("host", "shop");
-    let request = request.body(axum::body::Body::empty()).unwrap();
-    text(router.oneshot(request).await.unwrap()).await
-}
-
-#[tokio::test]
-async fn a_proxy_takes_what_an_axum_router_has_no_route_for() {
-    let router = Router::new().route("/here", get(|| async { "here" }));
-    let router = router.fallback_service(forward());
-    assert_eq!(get_from(router.clone(), "/here").await, "here");
-    assert_eq!(get_from(router.clone(), "/there").await, "upstream");
-    let nested = Router::new().nest_service("/shop", forward());
-    assert_eq!(get_from(nested, "/shop/cart").await, "upstream");
-    let built_in: Router = Router::new().fallback_service(mesh().forward());
-    drop(built_in);
-}
-
-/// Every layer within a router, where the answers of routes are axum's own, and around one.
-#[tokio::test]
-async fn every_layer_goes_into_an_axum_router_and_around_one() {
-    let router = || Router::new().route("/here", get(|| async { "here" }));
-    each_layer!(|layer| {
-        let layered = router().layer(layer.clone());
-        let around = Router::new().fallback_service(layer.layer(router()));
-        let answers = (
-            get_from(layered, "/here").await,
-            get_from(around, "/here").await,
-        );
-        assert_eq!(answers.0, answers.1);
-    });
-    let timeout = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(1)));
-    assert_eq!(
-        get_from(router().layer(timeout.clone()), "/here").await,
-        "here"
-    );
-    let around = Router::new().fallback_service(timeout.layer(router()));
-    assert_eq!(get_from(around, "/here").await, "here");
-    let retries = RetryLayer::new(RetryPolicy::istio_default());
-    assert_eq!(
-        get_from(router().layer(retries.clone()), "/here").await,
-        "here"
-    );
-    let around = Router::new().fallback_service(retries.layer(router()));
-    assert_eq!(get_from(around, "/here").await, "here");
-}
-
-#[tokio::test]
-async fn a_rewrite_around_a_router_decides_which_route_is_met() {
-    let router = Router::new().route("/here", get(|| async { "here" }));
-    let policy = RewritePolicy::new()
-        .uri("/here")
-        .matched(MatchedPath::Exact);
-    let around = Router::new().fallback_service(RewriteLayer::new(policy).layer(router));
-    assert_eq!(get_from(around, "/there").await, "here");
-}
-
 /// What tonic's generated clients ask of the service they are made with.
 fn fits_tonic<T>(service: T) -> T
 where
@@ -294,6 +191,13 @@ async fn a_client_carries_tonics_calls() {
     fits_tonic(mesh().client());
     fits_tonic(mesh().forward());
     fits_tonic(forward());
+    let log = AccessLogLayer::new((|_| {}) as fn(&AccessLogEntry));
+    fits_tonic(log.layer(mesh().client()));
+    fits_tonic(EdgeLayer::new().layer(forward()));
+    let timeout = TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(1)));
+    fits_tonic(timeout.layer(ConnectionPoolLayer::new(Limits::default()).layer(client())));
+    let retry = RetryLayer::new(RetryPolicy::istio_default());
+    fits_tonic(retry.layer(ReplyBodyLayer::new().layer(TonicUpstream)));
     let origin = http::Uri::from_static("http://shop");
     let mut grpc = tonic::client::Grpc::with_origin(fits_tonic(client()), origin);
     grpc.ready().await.unwrap();
