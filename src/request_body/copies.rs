@@ -1,6 +1,5 @@
 //! Copies of a body, made while it is read: bounded, and never in the way of its reader.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::log::copy;
+use super::kept::{KeptFrames, length};
 
 /// Why a copy will not come to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -47,7 +46,7 @@ struct Pipe(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    frames: VecDeque<Frame<Bytes>>,
+    frames: KeptFrames,
     waiting: usize,
     limit: usize,
     /// What is still to be read, where that is known.
@@ -64,8 +63,8 @@ enum Phase {
     Lost(CopyLost),
 }
 
-fn length(frame: &Frame<Bytes>) -> usize {
-    frame.data_ref().map_or(0, Bytes::len)
+fn data(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, Bytes::len) as u64
 }
 
 impl Pipe {
@@ -85,7 +84,7 @@ impl State {
             return self.end(Phase::Lost(CopyLost::TooSlow));
         }
         self.waiting += length;
-        self.frames.push_back(copy(frame));
+        self.frames.push(frame);
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -97,7 +96,7 @@ impl State {
         }
         self.phase = phase;
         if phase != Phase::Ended {
-            self.frames = VecDeque::new();
+            self.frames = KeptFrames::default();
         }
         for waker in [self.reader.take(), self.watcher.take()]
             .into_iter()
@@ -118,14 +117,10 @@ impl Copies {
     }
 
     /// One copy more, which begins with these frames.
-    pub(super) fn add<'f>(
-        &mut self,
-        limit: usize,
-        begun: impl Iterator<Item = &'f Frame<Bytes>> + Clone,
-    ) -> BodyCopy {
-        let read: u64 = begun.clone().map(|it| length(it) as u64).sum();
+    pub(super) fn add(&mut self, limit: usize, begun: &KeptFrames) -> BodyCopy {
+        let read = begun.data_from(0);
         let mut state = State {
-            frames: VecDeque::new(),
+            frames: KeptFrames::default(),
             waiting: 0,
             limit,
             left: self.left.and_then(|left| left.checked_add(read)),
@@ -133,7 +128,8 @@ impl Copies {
             reader: None,
             watcher: None,
         };
-        begun.for_each(|frame| state.push(frame));
+        let begun = (0..begun.len()).filter_map(|at| begun.get(at));
+        begun.for_each(|frame| state.push(&frame));
         let pipe = Arc::new(Pipe(Mutex::new(state)));
         self.pipes.push(pipe.clone());
         BodyCopy(Some(pipe))
@@ -143,8 +139,7 @@ impl Copies {
     pub(super) fn see<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>, last: bool) {
         match frame {
             Some(Ok(frame)) => {
-                let length = length(frame) as u64;
-                self.left = self.left.and_then(|left| left.checked_sub(length));
+                self.left = self.left.and_then(|left| left.checked_sub(data(frame)));
                 self.pipes.iter().for_each(|pipe| pipe.lock().push(frame));
                 if last {
                     self.end(Phase::Ended);
@@ -180,7 +175,7 @@ impl BodyCopy {
     /// A copy that cannot be had.
     pub(super) fn lost() -> Self {
         let mut copies = Copies::new(None);
-        copies.add(0, std::iter::empty())
+        copies.add(0, &KeptFrames::default())
     }
 
     /// Tells when this copy is lost.
@@ -193,7 +188,7 @@ impl Drop for BodyCopy {
     fn drop(&mut self) {
         if let Some(pipe) = &self.0 {
             let mut state = pipe.lock();
-            state.frames = VecDeque::new();
+            state.frames = KeptFrames::default();
             state.end(Phase::Ended);
         }
     }
@@ -229,10 +224,10 @@ impl Body for BodyCopy {
             return Poll::Ready(None);
         };
         let mut state = pipe.lock();
-        if let Some(frame) = state.frames.pop_front() {
-            let length = length(&frame);
-            state.waiting -= length;
-            state.left = state.left.and_then(|left| left.checked_sub(length as u64));
+        if let Some(frame) = state.frames.pop() {
+            state.waiting = state.waiting.saturating_sub(length(&frame));
+            let read = data(&frame);
+            state.left = state.left.and_then(|left| left.checked_sub(read));
             return Poll::Ready(Some(Ok(frame)));
         }
         match state.phase {

@@ -8,10 +8,11 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::content::Content;
 use super::copies::{BodyCopy, Copies};
+use super::kept::{KeptFrames, length};
 
 /// What one request's tries share: the frames sent so far, and where more come from.
 pub(super) struct Log<B> {
-    pub(super) frames: Vec<Frame<Bytes>>,
+    pub(super) frames: KeptFrames,
     pub(super) source: Pin<Box<Content<B>>>,
     /// Who else gets what comes from there.
     pub(super) copies: Option<Box<Copies>>,
@@ -19,6 +20,8 @@ pub(super) struct Log<B> {
     pub(super) limit: usize,
     pub(super) ended: bool,
     pub(super) overflown: bool,
+    /// The source failed, whether or not its beginning was kept.
+    failed: bool,
     /// The number of the try that reads. Earlier ones may still hold a body, as a connection does
     /// that was answered early; they get nothing more, or two would share one source and one waker.
     pub(super) reader: u64,
@@ -26,25 +29,18 @@ pub(super) struct Log<B> {
     pub(super) waiting: Option<Waker>,
 }
 
-pub(super) fn copy(frame: &Frame<Bytes>) -> Frame<Bytes> {
-    match (frame.data_ref(), frame.trailers_ref()) {
-        (Some(data), _) => Frame::data(data.clone()),
-        (None, Some(trailers)) => Frame::trailers(trailers.clone()),
-        (None, None) => Frame::data(Bytes::new()),
-    }
-}
-
 impl<B> Log<B> {
     /// Nothing is read yet.
-    pub(super) const fn new(source: Pin<Box<Content<B>>>, limit: usize) -> Self {
+    pub(super) fn new(source: Pin<Box<Content<B>>>, limit: usize) -> Self {
         Self {
-            frames: Vec::new(),
+            frames: KeptFrames::default(),
             source,
             copies: None,
             kept: 0,
             limit,
             ended: false,
             overflown: false,
+            failed: false,
             reader: 0,
             waiting: None,
         }
@@ -79,7 +75,7 @@ impl<B: Body<Data = Bytes>> Log<B> {
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Filled> {
         for _ in 0..FRAMES_AT_A_TIME {
             if self.overflown {
-                return Poll::Ready(match self.ended {
+                return Poll::Ready(match self.failed {
                     true => Filled::Failed,
                     false => Filled::TooLong,
                 });
@@ -104,7 +100,7 @@ impl<B: Body<Data = Bytes>> Log<B> {
         let copies = self
             .copies
             .get_or_insert_with(|| Box::new(Copies::new(left)));
-        let copy = copies.add(limit, self.frames.iter());
+        let copy = copies.add(limit, &self.frames);
         if self.ended || self.source.is_over() {
             copies.see::<B::Error>(None, true);
         }
@@ -113,8 +109,7 @@ impl<B: Body<Data = Bytes>> Log<B> {
 
     /// What is still to come for a reader at frame `at`.
     pub(super) fn size_hint(&self, at: usize) -> SizeHint {
-        let kept = self.frames.iter().skip(at).filter_map(Frame::data_ref);
-        let kept = kept.map(|data| data.len() as u64).sum::<u64>();
+        let kept = self.frames.data_from(at);
         let mut hint = self.source.hint();
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + kept);
@@ -134,7 +129,7 @@ impl<B: Body<Data = Bytes>> Log<B> {
         }
         if let Some(frame) = self.frames.get(*at) {
             *at += 1;
-            return Poll::Ready(Some(Ok(copy(frame))));
+            return Poll::Ready(Some(Ok(frame)));
         }
         if self.ended {
             return Poll::Ready(None);
@@ -152,18 +147,19 @@ impl<B: Body<Data = Bytes>> Log<B> {
             Poll::Ready(end) => {
                 self.ended = true;
                 // A body that failed cannot be sent again whole.
-                self.overflown |= end.is_some();
+                self.failed = end.is_some();
+                self.overflown |= self.failed;
                 return Poll::Ready(end);
             }
         };
-        let length = frame.data_ref().map_or(0, Bytes::len);
+        let length = length(&frame);
         if !self.overflown && self.kept + length <= self.limit {
             self.kept += length;
-            self.frames.push(copy(&frame));
-            *at += 1;
+            self.frames.push(&frame);
+            *at = self.frames.len();
         } else {
             self.overflown = true;
-            self.frames = Vec::new();
+            self.frames = KeptFrames::default();
             *at = 0;
         }
         Poll::Ready(Some(Ok(frame)))

@@ -24,6 +24,7 @@ use crate::select::Own;
 mod content;
 mod copies;
 mod end;
+mod kept;
 mod log;
 mod replay;
 
@@ -33,6 +34,7 @@ pub(crate) use copies::CopyWatch;
 pub use copies::{BodyCopy, CopyLost};
 use end::EndTeller;
 pub use end::RequestEnd;
+use kept::KeptFrames;
 pub(crate) use log::Filled;
 use log::Log;
 pub use replay::Replay;
@@ -203,10 +205,10 @@ where
                 let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
                 log.copy(limit)
             }
-            KindProjected::Copied { copies, .. } => copies.add(limit, std::iter::empty()),
+            KindProjected::Copied { copies, .. } => copies.add(limit, &KeptFrames::default()),
             KindProjected::Direct(_) => {
                 let mut copies = Box::new(Copies::new(content.hint().exact()));
-                let copy = copies.add(limit, std::iter::empty());
+                let copy = copies.add(limit, &KeptFrames::default());
                 let end = content.as_mut().project().end.take();
                 let source = content;
                 content = Content::of(Kind::Copied { source, copies }, end);

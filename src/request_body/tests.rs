@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 
-use super::{CopyLost, RequestBody};
+use super::{CopyLost, Filled, RequestBody};
 
 fn streamed(
     pieces: &'static [&'static str],
@@ -179,4 +179,80 @@ async fn a_copy_ends_with_its_body_and_whoever_drops_it_harms_nobody() {
 
     let mut body = RequestBody::new(Empty::<Bytes>::new(), ());
     assert!(body.copy(0).is_end_stream());
+}
+
+/// A client that sends its body byte by byte, some of them none at all.
+fn crumbs(count: usize) -> RequestBody<impl http_body::Body<Data = Bytes, Error = Infallible>> {
+    let crumb = |n: usize| match n % 2 {
+        0 => Ok(Frame::data(Bytes::from_static(b"x"))),
+        _ => Ok(Frame::data(Bytes::new())),
+    };
+    RequestBody::new(
+        StreamBody::new(futures::stream::iter((0..count).map(crumb))),
+        (),
+    )
+}
+
+/// How many frames and bytes a body has.
+async fn measure<B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>>(
+    body: B,
+) -> (usize, usize) {
+    let mut body = std::pin::pin!(body);
+    let (mut frames, mut bytes) = (0, 0);
+    while let Some(frame) = body.frame().await {
+        frames += 1;
+        bytes += frame.expect("whole").data_ref().map_or(0, Bytes::len);
+    }
+    (frames, bytes)
+}
+
+#[tokio::test]
+async fn a_body_of_crumbs_is_kept_as_few_frames() {
+    let mut body = crumbs(200_000);
+    let replay = body.arm(100_000);
+    let copy = body.copy(100_000);
+    assert_eq!(measure(body).await, (200_000, 100_000), "as it came");
+    for again in [
+        measure(replay.again().expect("kept")).await,
+        measure(copy).await,
+    ] {
+        assert!(again.0 <= 10 && again.1 == 100_000, "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_together_keeps_its_order() {
+    let sizes = [1, 5000, 3, 4, 0, 4095, 9000, 4096, 1, 1];
+    let piece = |(n, size): (usize, &usize)| Bytes::from(vec![n as u8; *size]);
+    let pieces: Vec<Bytes> = sizes.iter().enumerate().map(piece).collect();
+    let want = pieces.concat();
+    let frames = pieces
+        .into_iter()
+        .map(|it| Ok::<_, Infallible>(Frame::data(it)));
+    let mut body = RequestBody::new(StreamBody::new(futures::stream::iter(frames)), ());
+    let replay = body.arm(want.len());
+    // The first try stops in the midst of what is put together, and the next goes on from there.
+    let mut first = Box::pin(body);
+    for _ in 0..4 {
+        let _ = first.frame().await;
+    }
+    drop(first);
+    for _ in 0..2 {
+        let again = replay.again().expect("kept");
+        assert_eq!(
+            again.collect().await.expect("it cannot fail").to_bytes(),
+            want
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_so_though_it_has_ended() {
+    for (limit, want) in [(8, Filled::Whole), (7, Filled::TooLong)] {
+        let mut body = streamed(&["1234", "5678"]);
+        let replay = body.arm(limit);
+        assert_eq!(read(body).await, "12345678");
+        let filled = std::future::poll_fn(|cx| replay.poll_fill(cx)).await;
+        assert_eq!(filled, want, "{limit}");
+    }
 }
