@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use crate::resolver::{PATIENCE, SharedResolver};
-use crate::rt::Rng;
+use crate::rt::{Rng, later};
 
 /// How many names are asked for at a time.
 const MAX_LOOKUPS: usize = 8;
@@ -219,7 +219,7 @@ impl Refresh {
                 next = Some(next.map_or(entry.due, |next| next.min(entry.due)));
             } else if lookups.len() < MAX_LOOKUPS {
                 // Until its answer says when; a look-up that panics never says.
-                entry.due = now + self.refresh.max(PATIENCE * 2);
+                entry.due = later(now, self.refresh.max(PATIENCE * 2));
                 let (resolver, name) = (self.resolver.clone(), name.clone());
                 lookups.spawn(async move {
                     let answer = resolver.ask(&name).await;
@@ -251,8 +251,9 @@ impl Refresh {
             };
             entry.failures = if good { 0 } else { entry.failures + 1 };
             // Up to a tenth more: the upper bits of a roll as a share of it.
-            let share = (self.dice.next_u64() >> 32) as f64 / f64::from(u32::MAX);
-            entry.due = now + wait + wait.mul_f64(share / 10.0);
+            let more =
+                (wait / 10).mul_f64((self.dice.next_u64() >> 32) as f64 / f64::from(u32::MAX));
+            entry.due = later(now, wait.saturating_add(more));
         }
     }
 }

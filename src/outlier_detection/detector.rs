@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::outcome::Outcome;
 use super::policy::OutlierDetectionPolicy;
 use super::rates::{RateStatus, Volume, judge};
+use super::row::{clear, one_more};
 use crate::endpoint::{Ejections, Endpoint, Tally};
-use crate::rt::Rng;
+use crate::rt::{Rng, later};
 
 /// The outlier detection of one destination.
 ///
@@ -41,26 +42,28 @@ pub struct OutlierDetection {
     is_plain: bool,
     /// Endpoints are let back at whole intervals from here.
     began: Instant,
-    /// Held by whoever ejects or lets back, so that two never eject one too many.
-    deciding: Mutex<[Option<RateStatus>; 2]>,
     /// When the next is let back, in nanoseconds since `began`.
     next: AtomicU64,
     /// When the interval ends whose answers are counted, in the same way; never where none are.
     sweep: AtomicU64,
-    changes: Arc<Changes>,
+    shared: Arc<Shared>,
     /// How many of them the last [`settle`](Self::settle) had seen.
     seen: AtomicU32,
-    /// Which of those that share `changes` it is.
+    /// Which of those that share this it is.
     number: u32,
     dice: Rng,
 }
 
 /// What the same destination in plans before and after shares.
 #[derive(Debug, Default)]
-struct Changes {
+struct Shared {
+    /// Held by whoever ejects or lets back, so that two never eject one too many.
+    deciding: Mutex<[Option<RateStatus>; 2]>,
     /// Counts changes to who is out that a pick has to learn of.
-    count: AtomicU32,
-    /// The newest of those that share it, which alone judges intervals.
+    changes: AtomicU32,
+    /// How many were made after the first, whether or not they came into force.
+    made: AtomicU32,
+    /// The newest of those that were ever asked, which alone judges intervals.
     newest: AtomicU32,
 }
 
@@ -82,10 +85,9 @@ impl OutlierDetection {
                 && policy.http_error_codes.is_empty(),
             policy,
             began: now,
-            deciding: Mutex::default(),
             next: AtomicU64::new(NEVER),
             sweep: AtomicU64::new(sweep),
-            changes: Arc::default(),
+            shared: Arc::default(),
             seen: AtomicU32::new(0),
             number: 0,
             dice: Rng::default(),
@@ -101,12 +103,22 @@ impl OutlierDetection {
         self
     }
 
-    /// The same for a destination that another was for: ejections by either are seen by both.
-    pub(crate) fn after(mut self, before: &Self) -> Self {
-        self.changes = before.changes.clone();
-        *self.seen.get_mut() = self.changes.count.load(Ordering::Acquire);
-        self.number = self.changes.newest.fetch_add(1, Ordering::Relaxed) + 1;
+    /// The same for a destination that another was for, where so many [changes](Self::changes) had
+    /// been by then: ejections by either are seen by both.
+    ///
+    /// It takes nothing over before it is first asked: rules that are refused never are.
+    pub(crate) fn after(mut self, before: &Self, changes: u32) -> Self {
+        self.shared = before.shared.clone();
+        *self.seen.get_mut() = changes;
+        self.number = self.shared.made.fetch_add(1, Ordering::Relaxed) + 1;
+        // The first pick looks for itself who is let back next.
+        *self.next.get_mut() = 0;
         self
+    }
+
+    /// How many changes there were to who is out.
+    pub(crate) fn changes(&self) -> u32 {
+        self.shared.changes.load(Ordering::Acquire)
     }
 
     /// The policy.
@@ -119,35 +131,45 @@ impl OutlierDetection {
     /// where those are counted by themselves; nothing where nobody looks, or there was not enough.
     #[must_use]
     pub fn rates(&self) -> [Option<RateStatus>; 2] {
-        *self.decide()
+        match self.policy.looks_at_rates() {
+            true => *self.decide(),
+            false => [None; 2],
+        }
     }
 
     /// Whether [`settle`](Self::settle) may have something to do: nearly always not.
     #[must_use]
     pub fn is_stirred(&self) -> bool {
         self.next.load(Ordering::Relaxed) != NEVER
-            || self.changes.count.load(Ordering::Relaxed) != self.seen.load(Ordering::Relaxed)
+            || self.shared.changes.load(Ordering::Relaxed) != self.seen.load(Ordering::Relaxed)
             || self.sweep.load(Ordering::Relaxed) != NEVER
     }
 
     /// Lets back those whose time is over, and judges the answers of an interval that has ended;
     /// whether the set of those left out has changed since it was last asked.
     pub fn settle(&self, endpoints: &[Endpoint], now: Instant) -> bool {
+        let newest = &self.shared.newest;
+        if newest.load(Ordering::Relaxed) < self.number {
+            newest.fetch_max(self.number, Ordering::Relaxed);
+        }
         self.sweep(endpoints, now);
-        let changes = self.changes.count.load(Ordering::Acquire);
-        let news = changes != self.seen.load(Ordering::Relaxed);
-        if !news && self.since_began(now) < self.next.load(Ordering::Relaxed) {
+        let is_new = self.changes() != self.seen.load(Ordering::Relaxed);
+        if !is_new && self.since_began(now) < self.next.load(Ordering::Relaxed) {
             return false;
         }
         let _deciding = self.decide();
-        self.seen.store(changes, Ordering::Relaxed);
-        let returned = self.let_back_by(endpoints, now);
+        self.let_back_by(endpoints, now);
         self.plan_next(endpoints);
-        news || returned
+        // All changes are made by whoever decides, so there are none meanwhile.
+        let changes = self.changes();
+        self.seen.swap(changes, Ordering::Relaxed) != changes
     }
 
     fn decide(&self) -> MutexGuard<'_, [Option<RateStatus>; 2]> {
-        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .deciding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Judges the answers of an interval, once it has ended.
@@ -161,19 +183,17 @@ impl OutlierDetection {
         if since < due {
             return;
         }
-        if self.number != self.changes.newest.load(Ordering::Relaxed) {
+        if self.number != self.shared.newest.load(Ordering::Relaxed) {
             self.sweep.store(NEVER, Ordering::Relaxed);
             return;
         }
         // What has been counted was counted up to then, however late somebody looks.
-        let then = self.began + Duration::from_nanos(due);
+        let then = later(self.began, Duration::from_nanos(due));
         let interval = self.policy.interval.as_nanos().max(1);
         let whole = (u128::from(since) / interval + 1).saturating_mul(interval);
         let next = u64::try_from(whole).unwrap_or(NEVER - 1);
         self.sweep.store(next, Ordering::Relaxed);
-        if self.let_back_by(endpoints, then) {
-            self.changes.count.fetch_add(1, Ordering::Release);
-        }
+        self.let_back_by(endpoints, then);
         let tallies: [fn(&Endpoint) -> &Tally; 2] =
             [|it| &it.seldom().answers, |it| &it.seldom().local];
         for (n, (tally, status)) in tallies.into_iter().zip(&mut *statuses).enumerate() {
@@ -196,8 +216,8 @@ impl OutlierDetection {
         }
     }
 
-    /// Lets back those whose time was over by then; whether there were any.
-    fn let_back_by(&self, endpoints: &[Endpoint], then: Instant) -> bool {
+    /// Lets back those whose time was over by then.
+    fn let_back_by(&self, endpoints: &[Endpoint], then: Instant) {
         let mut returned = false;
         for endpoint in endpoints.iter().filter(|it| it.is_ejected()) {
             let mut record = endpoint.ejections();
@@ -206,7 +226,9 @@ impl OutlierDetection {
                 returned = true;
             }
         }
-        returned
+        if returned {
+            self.shared.changes.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Notes what became of a request to the endpoint of this place, which may eject it.
@@ -306,14 +328,15 @@ impl OutlierDetection {
         }
         let mut record = endpoint.ejections();
         record.times = self.policy.times(self.decayed(&record, now));
-        let back = now + self.policy.ejection_time(record.times) + self.jitter();
+        let time = self.policy.ejection_time(record.times);
+        let back = later(now, time.saturating_add(self.jitter()));
         let back = self.sweep_from(back);
         record.back = Some(back);
         record.in_all += 1;
         endpoint.set_ejected(true);
         self.next
             .fetch_min(self.since_began(back), Ordering::Relaxed);
-        self.changes.count.fetch_add(1, Ordering::Release);
+        self.shared.changes.fetch_add(1, Ordering::Release);
     }
 
     /// In whole milliseconds, as Envoy rolls it.
@@ -364,18 +387,5 @@ impl OutlierDetection {
     fn since_began(&self, time: Instant) -> u64 {
         let since = time.saturating_duration_since(self.began).as_nanos();
         u64::try_from(since).unwrap_or(NEVER - 1)
-    }
-}
-
-/// Counts one failure; whether it is the one that ejects. Exactly one of many at once is.
-fn one_more(counter: &AtomicU32, threshold: u32) -> bool {
-    let count = counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    threshold > 0 && count == threshold
-}
-
-/// Ends a row of failures; where there is none nothing is written.
-fn clear(counter: &AtomicU32) {
-    if counter.load(Ordering::Relaxed) != 0 {
-        counter.store(0, Ordering::Relaxed);
     }
 }

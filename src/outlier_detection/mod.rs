@@ -39,6 +39,7 @@ mod detector;
 mod outcome;
 mod policy;
 mod rates;
+mod row;
 #[cfg(test)]
 mod tests;
 

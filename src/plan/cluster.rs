@@ -117,6 +117,7 @@ impl Cluster {
         before: Option<&Arc<Self>>,
         dice: &Rng,
     ) -> Arc<Self> {
+        let changes = before.map_or(0, |it| it.changes());
         let (endpoints, exists) = declared.endpoints(live, before.map(|it| &**it));
         let balancer = match before {
             Some(before) if before.declared.is_as(&declared) && before.has(&endpoints, exists) => {
@@ -132,31 +133,39 @@ impl Cluster {
         {
             members.share(&endpoints);
         }
-        let before = before.map(|it| &**it);
+        let before = before.and_then(|it| Some((it.outliers.as_ref()?, changes)));
         Arc::new(Self::of(Arc::new(declared), exists, balancer, before))
     }
 
     /// The same destination as it is known now; nothing where that changes nothing.
     pub(super) fn learned(&self, live: &Live) -> Option<Self> {
+        let changes = self.changes();
         let (endpoints, exists) = self.declared.endpoints(live, Some(self));
         (!self.has(&endpoints, exists)).then(|| {
             let balancer = self.balancer.with_endpoints(endpoints);
-            Self::of(self.declared.clone(), exists, balancer, Some(self))
+            let before = self.outliers.as_ref().map(|it| (it, changes));
+            Self::of(self.declared.clone(), exists, balancer, before)
         })
     }
 
+    /// How many changes there were to who is left out.
+    fn changes(&self) -> u32 {
+        self.outliers.as_ref().map_or(0, OutlierDetection::changes)
+    }
+
+    /// A destination that goes on where the outlier detection of another is, whose changes up to so
+    /// many `balancer` has seen.
     fn of(
         declared: Arc<Declared>,
         exists: bool,
         balancer: LoadBalancer,
-        before: Option<&Self>,
+        before: Option<(&OutlierDetection, u32)>,
     ) -> Self {
-        let before = before.and_then(|it| it.outliers.as_ref());
         let outliers = declared.outliers.clone().map(|policy| {
             let outliers = OutlierDetection::new(policy, balancer.endpoints(), Instant::now());
             let outliers = outliers.with_dice(balancer.dice().clone());
             match before {
-                Some(before) => outliers.after(before),
+                Some((before, changes)) => outliers.after(before, changes),
                 None => outliers,
             }
         });

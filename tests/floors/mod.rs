@@ -162,7 +162,15 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     // Third floor: the way out.
     (
         "transport",
-        &["body", "connection", "endpoint", "failure", "limits", "tls"],
+        &[
+            "body",
+            "connection",
+            "endpoint",
+            "failure",
+            "limits",
+            "rt",
+            "tls",
+        ],
     ),
     (
         "balance",

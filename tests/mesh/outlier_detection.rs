@@ -247,3 +247,25 @@ async fn what_goes_beyond_istio_is_said_in_code() {
     tokio::time::advance(Duration::from_secs(30)).await;
     assert_eq!(ask(&mesh, &[], 60).await, seen(&[("200", 58), ("503", 2)]));
 }
+
+/// Rules that are refused were compiled before: nothing of those in force stops by that.
+#[tokio::test(start_paused = true)]
+async fn shares_go_on_being_judged_after_rules_were_refused() {
+    let builder = Mesh::builder().rng(Rng::seeded(9));
+    let builder = builder.outlier_detection(|_, policy| {
+        let mut rate = SuccessRate::default();
+        (rate.minimum_hosts, rate.request_volume, rate.stdev_factor) = (3, 10, 1.0);
+        policy.success_rate = Some(rate);
+    });
+    let rules = "consecutive5xxErrors: 0, maxEjectionPercent: 50";
+    let mesh = build(builder, &yaml(rules, ONCE));
+    let wrong = yaml(
+        "consecutive5xxErrors: 0, maxEjectionPercent: 60",
+        "timeout: 1ns",
+    );
+    let refused = mesh.apply(&Resources::from_yaml("wrong.yaml", &wrong));
+    assert!(refused.is_err());
+    ask(&mesh, &[], 300).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(ask(&mesh, &[], 100).await, seen(&[("200", 100)]));
+}

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::{Outcome, OutlierDetection, OutlierDetectionPolicy, compile};
+use super::{Outcome, OutlierDetection, OutlierDetectionPolicy, SuccessRate, compile};
 use crate::api;
 use crate::diagnostic::{At, Diagnostics};
 use crate::endpoint::{Address, Endpoint};
 use crate::rt::Rng;
 
+mod plans;
 mod rates;
 
 fn endpoints(count: u16) -> Vec<Endpoint> {
@@ -172,6 +173,19 @@ fn racing_ejections_never_break_the_cap() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_may_be_out_for_good() {
+    let policy = OutlierDetectionPolicy {
+        base_ejection_time: Duration::MAX,
+        max_ejection_time: Duration::MAX,
+        max_ejection_time_jitter: Duration::MAX,
+        interval: Duration::MAX,
+        success_rate: Some(SuccessRate::default()),
+        ..policy(50)
+    };
+    check(&policy, &[status(503); 5], true);
+}
+
 /// Fails the first endpoint now, and gives how long it stays out, looking every millisecond.
 async fn outage(outliers: &OutlierDetection, endpoints: &[Endpoint]) -> Duration {
     let began = Instant::now();
@@ -228,34 +242,6 @@ async fn who_comes_back_begins_anew() {
         outliers.report(&endpoints, 0, status(503));
     }
     assert!(!endpoints[0].is_ejected());
-}
-
-#[tokio::test(start_paused = true)]
-async fn another_detection_of_the_same_endpoints_goes_on() {
-    let endpoints = endpoints(2);
-    let first = OutlierDetection::new(policy(50), &endpoints, Instant::now());
-    for _ in 0..5 {
-        first.report(&endpoints, 0, status(503));
-    }
-    advance(Duration::from_secs(13)).await;
-    let second = OutlierDetection::new(policy(100), &endpoints, Instant::now()).after(&first);
-    assert!(second.is_stirred() && !second.settle(&endpoints, Instant::now()));
-    // A request of the rules before fails, and the rules in force learn of it.
-    for _ in 0..5 {
-        first.report(&endpoints, 1, status(503));
-    }
-    assert!(
-        !endpoints[1].is_ejected(),
-        "the rules before allow one of two"
-    );
-    for _ in 0..5 {
-        second.report(&endpoints, 1, status(503));
-    }
-    assert!(endpoints[1].is_ejected());
-    assert!(first.settle(&endpoints, Instant::now()));
-    advance(Duration::from_secs(17)).await;
-    assert!(second.settle(&endpoints, Instant::now()));
-    assert!(!endpoints[0].is_ejected() && endpoints[1].is_ejected());
 }
 
 #[test]

@@ -270,7 +270,8 @@ async fn only_the_newest_detection_of_the_same_endpoints_judges() {
     let endpoints = endpoints(5);
     let old = OutlierDetection::new(by_rate(), &endpoints, Instant::now());
     advance(Duration::from_secs(5)).await;
-    let new = OutlierDetection::new(by_rate(), &endpoints, Instant::now()).after(&old);
+    let new = OutlierDetection::new(by_rate(), &endpoints, Instant::now()).after(&old, 0);
+    new.settle(&endpoints, Instant::now());
     answers(&old, &endpoints, &[50, 0, 0, 0, 0]);
     advance(Duration::from_secs(7)).await;
     old.settle(&endpoints, Instant::now());
@@ -286,4 +287,32 @@ async fn only_the_newest_detection_of_the_same_endpoints_judges() {
         old.settle(&endpoints, Instant::now()),
         "requests of the rules before learn of it"
     );
+}
+
+/// Rules that are refused have been compiled by then.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_never_asked_takes_nothing_over() {
+    let endpoints = endpoints(5);
+    let old = OutlierDetection::new(by_rate(), &endpoints, Instant::now());
+    let refused = OutlierDetection::new(by_rate(), &endpoints, Instant::now()).after(&old, 0);
+    answers(&old, &endpoints, &[50, 0, 0, 0, 0]);
+    advance(Duration::from_secs(10)).await;
+    assert!(old.settle(&endpoints, Instant::now()));
+    assert_eq!(ejected(&endpoints), [0]);
+    drop(refused);
+}
+
+/// A plan that no longer looks at shares ends that, though requests of the one before go on.
+#[tokio::test(start_paused = true)]
+async fn the_newest_judges_though_it_looks_at_no_shares() {
+    let endpoints = endpoints(5);
+    let old = OutlierDetection::new(by_rate(), &endpoints, Instant::now());
+    let new = OutlierDetection::new(policy(), &endpoints, Instant::now()).after(&old, 0);
+    assert!(new.is_stirred(), "the first pick asks");
+    assert!(!new.settle(&endpoints, Instant::now()));
+    assert!(!new.is_stirred());
+    answers(&old, &endpoints, &[50, 0, 0, 0, 0]);
+    advance(Duration::from_secs(10)).await;
+    old.settle(&endpoints, Instant::now());
+    assert_eq!(ejected(&endpoints), NOBODY);
 }

@@ -22,6 +22,8 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::later;
+
 /// Ready at a deadline; dropping it disarms it.
 pub struct Timer {
     deadline: Instant,
@@ -76,9 +78,7 @@ impl Timer {
     /// A timer for the end of a span that begins now; one that is out of reach ends in 30 years.
     #[must_use]
     pub fn after(span: Duration) -> Self {
-        const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
-        let now = Instant::now();
-        Self::at(now.checked_add(span).unwrap_or_else(|| now + FAR))
+        Self::at(later(Instant::now(), span))
     }
 
     /// When it is due.

@@ -19,6 +19,7 @@ use crate::connection::ConnectionSettings;
 use crate::endpoint::Address;
 use crate::failure::{Failure, HttpError};
 use crate::limits::Permit;
+use crate::rt::later;
 
 /// The most bytes of response headers taken, as Envoy's default says.
 const MAX_HEADERS: usize = 60 << 10;
@@ -264,8 +265,8 @@ async fn watch(
     let about = &about;
     let mut last = settings
         .max_connection_duration
-        .map(|it| Instant::now() + it);
-    let mut idle = settings.idle_timeout.map(|it| Instant::now() + it);
+        .map(|it| later(Instant::now(), it));
+    let mut idle = settings.idle_timeout.map(|it| later(Instant::now(), it));
     loop {
         let up = [last, idle].into_iter().flatten().min();
         let mut time = pin!(async {
@@ -292,9 +293,9 @@ async fn watch(
             last = None;
         }
         if let (Some(period), true) = (settings.idle_timeout, idle.is_some_and(|it| it <= now)) {
-            let due = about.back().idle_since + period;
+            let due = later(about.back().idle_since, period);
             let gone = due <= now && pool.is_some_and(|pool| pool.retire(about, true));
-            idle = (!gone).then(|| due.max(now + period / 8));
+            idle = (!gone).then(|| due.max(later(now, period / 8)));
         }
     }
 }

@@ -1,0 +1,16 @@
+//! Failures in a row, counted by many at once.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Counts one failure; whether it is the one that ejects. Exactly one of many at once is.
+pub(super) fn one_more(counter: &AtomicU32, threshold: u32) -> bool {
+    let count = counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    threshold > 0 && count == threshold
+}
+
+/// Ends a row of failures; where there is none nothing is written.
+pub(super) fn clear(counter: &AtomicU32) {
+    if counter.load(Ordering::Relaxed) != 0 {
+        counter.store(0, Ordering::Relaxed);
+    }
+}
