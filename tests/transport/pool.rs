@@ -65,6 +65,47 @@ async fn a_kept_connection_found_closed_is_replaced() {
     }
 }
 
+/// With one request allowed at a time: the one that goes on with another connection is still one.
+#[tokio::test]
+async fn a_request_that_changes_its_connection_counts_once() {
+    let close = std::sync::Arc::new(tokio::sync::Notify::new());
+    let told = close.clone();
+    let port = raw(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+            told.notified().await;
+        }
+    })
+    .await;
+    let limit = "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: it}
+spec: {host: a.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}}}}
+";
+    let mesh = mesh_with("HTTP", &[port], &format!("{limit}{ONCE}"));
+    let mut answered = 0;
+    // The end of a connection is found at every moment of the next request's way.
+    for turns in 0..300 {
+        ok(&mesh).await;
+        close.notify_one();
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        match mesh.client().send(get("/")).await {
+            Ok(_) => answered += 1,
+            // It was written before the end was seen.
+            Err(error) => assert_eq!(error.flags().to_string(), "UC"),
+        }
+        close.notify_one();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(answered > 100, "{answered}");
+}
+
 #[tokio::test]
 async fn connections_close_with_the_endpoint() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();

@@ -8,6 +8,7 @@ mod pool;
 mod pools;
 mod proxy_protocol;
 mod secured;
+mod waiting;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,9 +29,10 @@ use crate::body::Body;
 use crate::endpoint::{Address, Endpoint};
 use crate::failure::{Failure, HttpError};
 use connection::{Sender, Way};
-use pool::{Lease, Leased, Waiting};
+use pool::{Lease, Leased};
 use pools::Pools;
 use secured::{name_for, tls_for};
+use waiting::Waiting;
 
 pub use body::HttpBody;
 
@@ -71,19 +73,19 @@ impl HttpTransport {
         };
         let Some(tls) = tls_for(endpoint, request) else {
             if let Some(pools) = endpoint.keep(Pools::new) {
-                return pools.get(http2).lease(limits, || way(None));
+                return pools.get(http2).lease(limits, None, || way(None));
             }
             return self
                 .passing(endpoint)
                 .get(http2)
-                .lease(limits, || way(None));
+                .lease(limits, None, || way(None));
         };
         let name = name_for(tls, request);
         let (secured, pool) = match endpoint.keep(Pools::new) {
             Some(pools) => pools.secured(tls, name, true, http2),
             None => self.passing(endpoint).secured(tls, name, false, http2),
         };
-        pool.lease(limits, || way(Some(secured)))
+        pool.lease(limits, None, || way(Some(secured)))
     }
 
     /// The connections to a host that is no endpoint of a rule's.
@@ -230,7 +232,7 @@ impl Future for HttpFuture {
                             return Poll::Ready(Ok(response));
                         }
                         (Err(mut error), lease) => match (error.take_message(), lease) {
-                            (Some(request), Some(lease)) => begin_again(&lease, request, error),
+                            (Some(request), Some(lease)) => begin_again(lease, request, error),
                             _ => {
                                 let error = HttpError::before_response(error.into_error());
                                 State::Failed(Some(error))
@@ -246,7 +248,11 @@ impl Future for HttpFuture {
 
 /// Where a connection that served before was closed before a byte of the request was written,
 /// another takes it.
-fn begin_again(lease: &Lease, request: Request<Body>, error: TrySendError<Request<Body>>) -> State {
+fn begin_again(
+    mut lease: Lease,
+    request: Request<Body>,
+    error: TrySendError<Request<Body>>,
+) -> State {
     match lease.replace() {
         Some(Ok(leased)) => State::begin(leased, request),
         Some(Err(error)) => State::Failed(Some(error)),

@@ -6,15 +6,14 @@
 //! made fails with it, as in Envoy.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::connection::{About, Attempt, Kept, Sender, Way, connect};
+use super::waiting::{Waiting, counted};
 use crate::failure::{Failure, HttpError};
 use crate::limits::{Limits, Permit};
 
@@ -62,6 +61,11 @@ impl Pool {
         self.lock().open
     }
 
+    /// Whoever drew this number waits no more.
+    pub(super) fn leave(&self, number: u64) {
+        self.lock().waiting.remove(&number);
+    }
+
     /// How many requests wait for one.
     pub(super) fn waiting(&self) -> usize {
         self.lock().waiting.len()
@@ -69,18 +73,18 @@ impl Pool {
 
     /// A connection that is there, or a place in the line for one.
     ///
-    /// A request counts as under way once it has a connection; until then as waiting.
+    /// A request counts as under way once it has a connection; until then as waiting. One that
+    /// counted before and goes on elsewhere has the permit it `held`.
     pub(super) fn lease(
         self: &Arc<Self>,
         limits: Option<&Limits>,
+        held: Option<Permit>,
         way: impl FnOnce() -> Way,
     ) -> Result<Leased, HttpError> {
         let mut state = self.lock();
         if let Some(mut lease) = state.take() {
             drop(state);
-            if let Some(limits) = limits {
-                lease.permit = Some(limits.request().ok_or(OVERFLOW)?);
-            }
+            lease.permit = counted(held, limits)?;
             return Ok(Leased::Now(lease));
         }
         let pending = match limits {
@@ -103,6 +107,7 @@ impl Pool {
             number,
             pool,
             pending,
+            held,
             limits: limits.cloned(),
         }))
     }
@@ -266,7 +271,7 @@ pub(super) struct Lease {
     kept: Option<Kept>,
     used: bool,
     /// The request's own, where the destination has limits.
-    permit: Option<Permit>,
+    pub(super) permit: Option<Permit>,
 }
 
 impl Lease {
@@ -292,13 +297,14 @@ impl Lease {
     }
 
     /// Another connection in place of this one, if this one has served before.
-    pub(super) fn replace(&self) -> Option<Result<Leased, HttpError>> {
+    pub(super) fn replace(&mut self) -> Option<Result<Leased, HttpError>> {
+        let held = self.permit.take();
         let about = &self.kept.as_ref()?.about;
         let proven = about.proven.load(Ordering::Relaxed);
         let pool = about.pool.upgrade().filter(|_| proven)?;
         let way = pool.lock().way.clone()?;
         let limits = way.settings().limits.clone();
-        Some(pool.lease(limits.as_ref(), || way))
+        Some(pool.lease(limits.as_ref(), held, || way))
     }
 
     /// Why a new connection has not taken its request.
@@ -361,35 +367,5 @@ impl Drop for Lease {
             Sender::Http1(_) => {}
             Sender::Http2(_) => pool.stream_ended(&kept.about),
         }
-    }
-}
-
-/// A place in the line; dropping it leaves the line.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    receiver: oneshot::Receiver<Result<Lease, HttpError>>,
-    number: u64,
-    pool: Arc<Pool>,
-    pending: Option<Permit>,
-    limits: Option<Limits>,
-}
-
-impl Waiting {
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease, HttpError>> {
-        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(cx));
-        self.pending = None;
-        let answer = answer.unwrap_or_else(|_| Err(HttpError::new(Failure::LocalReset)));
-        Poll::Ready(answer.and_then(|mut lease| {
-            if let Some(limits) = &self.limits {
-                lease.permit = Some(limits.request().ok_or(OVERFLOW)?);
-            }
-            Ok(lease)
-        }))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.pool.lock().waiting.remove(&self.number);
     }
 }
