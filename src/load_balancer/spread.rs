@@ -13,6 +13,8 @@ use crate::endpoint::Endpoint;
 #[derive(Debug)]
 pub(super) struct Spread {
     levels: Vec<Level>,
+    /// The priority of each place, whether or not it is left out.
+    priorities: Box<[u32]>,
     by_hash: bool,
 }
 
@@ -107,7 +109,19 @@ impl Spread {
                 weights,
             });
         }
-        Some(Self { levels, by_hash })
+        let mut priority_of = vec![0; endpoints.len()];
+        for (priority, groups) in priorities.iter().enumerate() {
+            for place in places(groups) {
+                if let Some(of) = priority_of.get_mut(place as usize) {
+                    *of = priority as u32;
+                }
+            }
+        }
+        Some(Self {
+            levels,
+            priorities: priority_of.into(),
+            by_hash,
+        })
     }
 
     pub(super) fn status(&self) -> Vec<PriorityStatus> {
@@ -140,8 +154,8 @@ impl Spread {
     pub(super) fn pick_elsewhere(&self, pick: Pick, tried: &[u32]) -> Option<usize> {
         let healths: Vec<u64> = self.levels.iter().map(|it| it.health).collect();
         let priority_of = |place: &u32| {
-            let mut levels = self.levels.iter();
-            levels.position(|it| it.parts.iter().any(|part| part.places.contains(place)))
+            let priority = self.priorities.get(*place as usize)?;
+            Some(*priority as usize)
         };
         let tried = tried.iter().filter_map(priority_of);
         let Some(percents) = elsewhere(&healths, tried) else {

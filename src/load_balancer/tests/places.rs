@@ -250,6 +250,24 @@ fn every_second_try_leaves_the_priorities_tried() {
     assert_eq!(shared, Some(vec![0, 50, 50]));
 }
 
+/// Who failed may have been ejected for it by the time of the next try, and counts all the same.
+#[test]
+fn who_is_left_out_by_now_was_tried_all_the_same() {
+    let endpoints: Vec<Endpoint> = ["a/b/c", "a/b/c", "a/b/d", "a/b/d"].map(at).into();
+    let mut policy = LoadBalancerPolicy::new(Algorithm::Random);
+    policy.locality = compile(None, &client("a/b/c"), true);
+    let balancer = LoadBalancer::new(policy, endpoints.clone(), &Rng::seeded(1));
+    let priority = |tried: &[u32]| {
+        balancer
+            .pick_elsewhere(Pick::rolled(0), tried)
+            .map(|it| it / 2)
+    };
+    assert_eq!(priority(&[0, 0]), Some(1));
+    endpoints[0].set_ejected(true);
+    balancer.refresh();
+    assert_eq!(priority(&[0, 0]), Some(1));
+}
+
 proptest! {
     /// Against the sentence in Envoy's documentation: each takes what it can of what is left.
     #[test]
