@@ -197,7 +197,12 @@ where
             if !*this.due {
                 return Poll::Pending;
             }
-            ready!(this.service.poll_ready(cx))?;
+            if let Err(broken) = ready!(this.service.poll_ready(cx)) {
+                // No other can be sent; those under way may do well.
+                *this.left = 0;
+                this.bad.get_or_insert(Err(broken));
+                continue;
+            }
             let another = this.service.call(this.request.clone());
             this.tries.push(Box::pin(another));
             *this.left -= 1;
@@ -223,11 +228,12 @@ where
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll};
     use std::time::Duration;
 
     use http::{Request, Response};
     use tokio::time::{Instant, sleep};
-    use tower::{Layer as _, ServiceExt as _, service_fn};
+    use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
     use super::{HedgeLayer, HedgePolicy};
     use crate::retries::RetryOn;
@@ -288,6 +294,41 @@ mod tests {
         assert_eq!(first, (200, 150, vec![0, 100], 0));
         let third = hedge(2, &[(9000, 200), (9000, 201), (1, 202)]).await;
         assert_eq!(third, (202, 201, vec![0, 100, 200], 0));
+    }
+
+    /// A service that takes a request and is broken from then on.
+    #[derive(Clone)]
+    struct Once(bool);
+
+    impl tower::Service<Request<()>> for Once {
+        type Response = Response<()>;
+        type Error = std::io::Error;
+        type Future = futures::future::BoxFuture<'static, std::io::Result<Response<()>>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(match self.0 {
+                true => Err(std::io::Error::other("broken")),
+                false => Ok(()),
+            })
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            self.0 = true;
+            Box::pin(async {
+                sleep(AFTER * 3).await;
+                Ok(Response::new(()))
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_is_broken_spares_the_try_under_way() {
+        let policy = HedgePolicy::new(2, AFTER);
+        let mut hedge = HedgeLayer::new(policy).layer(Once(false));
+        let began = Instant::now();
+        let answer = hedge.ready().await.unwrap().call(Request::new(())).await;
+        assert_eq!(answer.unwrap().status(), 200);
+        assert_eq!(began.elapsed(), AFTER * 3);
     }
 
     #[tokio::test(start_paused = true)]
