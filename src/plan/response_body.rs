@@ -69,10 +69,15 @@ impl<B> ResponseBody<B> {
         self.deadline = Some(Timer::at(deadline));
     }
 
-    /// What counts the request as under way, for what goes on without this body.
+    /// What counts the request as under way, here and in its transport, for what goes on without
+    /// this body; and what it knows.
     #[cfg(feature = "client")]
-    pub(crate) const fn keep_counting(&mut self) -> Option<InFlight> {
-        self.in_flight.take()
+    pub(crate) fn keep_counting(self) -> ((Option<InFlight>, Option<B>), StreamInfo) {
+        let body = match self.content {
+            Content::Upstream(body) => Some(body),
+            Content::Local(_) => None,
+        };
+        ((self.in_flight, body), self.info)
     }
 
     /// The same, about this request.

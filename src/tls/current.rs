@@ -17,7 +17,11 @@ use super::verify::Verifier;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
-pub(super) struct Current(Mutex<State>);
+pub(super) struct Current {
+    state: Mutex<State>,
+    /// Held by the one who looks at files, who may be long about it.
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -46,52 +50,70 @@ impl Made {
 }
 
 impl Tls {
-    /// What to speak with, unless files have to be looked at first.
-    pub(crate) fn config(&self, http2: bool) -> Option<Arc<ClientConfig>> {
-        let state = self.current.0.try_lock().ok()?;
-        let fresh = state.looked?.elapsed() < LOOK_EVERY;
-        state
-            .made
-            .as_ref()
-            .filter(|_| fresh)
-            .map(|it| it.get(http2))
+    /// What to speak with. Files are looked at where it is time to, on a thread that may block;
+    /// one looks, and meanwhile others take what was there, or wait where there was nothing yet.
+    pub(crate) async fn config(
+        self: &Arc<Self>,
+        http2: bool,
+    ) -> Result<Arc<ClientConfig>, Problem> {
+        let gate = &self.current.looking;
+        let gate = match self.known(http2) {
+            Some((config, true)) => return Ok(config),
+            Some((config, false)) => match gate.clone().try_lock_owned() {
+                Ok(gate) => gate,
+                Err(_) => return Ok(config),
+            },
+            None => gate.clone().lock_owned().await,
+        };
+        // Another may have looked while this one waited.
+        if let Some((config, true)) = self.known(http2) {
+            return Ok(config);
+        }
+        let tls = self.clone();
+        // Whoever waits for this may leave; the look goes on, and nobody begins another meanwhile.
+        let looking = tokio::task::spawn_blocking(move || {
+            let _gate = gate;
+            tls.look(http2)
+        });
+        let looked = looking.await;
+        looked.unwrap_or_else(|_| Err(Problem::general("looking at files was given up")))
+    }
+
+    /// A lock that is poisoned guards no broken data. It is never held while files are read.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.current.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was made last, and whether it is too early to look at files again.
+    fn known(&self, http2: bool) -> Option<(Arc<ClientConfig>, bool)> {
+        let state = self.state();
+        let fresh = state.looked.is_some_and(|it| it.elapsed() < LOOK_EVERY);
+        state.made.as_ref().map(|it| (it.get(http2), fresh))
     }
 
     /// What to speak with, by the files as they are now. Blocks while it reads them.
-    pub(crate) fn refreshed(&self, http2: bool) -> Result<Arc<ClientConfig>, Problem> {
-        let mut state: MutexGuard<'_, State> = self
-            .current
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let fresh = state.looked.is_some_and(|it| it.elapsed() < LOOK_EVERY);
-        if let Some(made) = state.made.as_ref().filter(|_| fresh) {
-            return Ok(made.get(http2));
-        }
+    fn look(&self, http2: bool) -> Result<Arc<ClientConfig>, Problem> {
         let stamps = stamps(self.settings());
-        if let Some(made) = state.made.as_ref().filter(|_| state.stamps == stamps) {
-            let made = made.get(http2);
-            state.looked = Some(Instant::now());
-            return Ok(made);
+        let unchanged = self.state().stamps == stamps;
+        let made = match self.known(http2) {
+            Some(_) if unchanged => None,
+            known => match (make(self.settings()), known) {
+                (Ok(made), _) => Some(made),
+                // Half written, or gone for a moment: what was there holds until there is better.
+                (Err(_), Some(_)) => None,
+                (Err(problem), None) => return Err(problem),
+            },
+        };
+        let mut state = self.state();
+        state.looked = Some(Instant::now());
+        if let Some(made) = made {
+            state.stamps = stamps;
+            state.made = Some(made);
         }
-        match (make(self.settings()), &state.made) {
-            (Ok(made), _) => {
-                let config = made.get(http2);
-                let looked = Some(Instant::now());
-                *state = State {
-                    looked,
-                    stamps,
-                    made: Some(made),
-                };
-                Ok(config)
-            }
-            // Half written, or gone for a moment: what was there holds until there is better.
-            (Err(_), Some(made)) => {
-                let made = made.get(http2);
-                state.looked = Some(Instant::now());
-                Ok(made)
-            }
-            (Err(problem), None) => Err(problem),
+        match &state.made {
+            Some(made) => Ok(made.get(http2)),
+            None => Err(Problem::general("there is nothing to speak with")),
         }
     }
 }
@@ -152,4 +174,68 @@ fn make(settings: &TlsSettings) -> Result<Made, Problem> {
         http1: Arc::new(http1),
         http2: Arc::new(http2),
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Tls, TlsSettings};
+    use crate::tls::Roots;
+
+    /// A file that is read for as long as nobody writes it.
+    fn make_slow(file: &Path) {
+        let _ = std::fs::remove_file(file);
+        let made = std::process::Command::new("mkfifo").arg(file).status();
+        assert!(made.expect("it is everywhere").success());
+    }
+
+    #[test]
+    fn a_slow_look_at_files_keeps_one_thread_and_nobody_waiting() {
+        let name = format!("tower-mesh-{}-roots.pem", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let authority = rcgen::generate_simple_self_signed(["a.com".to_owned()]);
+        std::fs::write(&file, authority.expect("a key").cert.pem()).expect("room");
+        let tls = Arc::new(Tls::new(TlsSettings {
+            roots: Roots::File(file.clone()),
+            ..TlsSettings::default()
+        }));
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().max_blocking_threads(3).build();
+        let runtime = runtime.expect("a runtime");
+        let mut slow = tokio::task::JoinSet::new();
+        runtime.block_on(async {
+            let first = tls.config(false).await.expect("good roots");
+            make_slow(&file);
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(6)).await;
+            tokio::time::resume();
+            let it = tls.clone();
+            slow.spawn(async move { it.config(false).await.is_ok() });
+            tokio::task::yield_now().await;
+            for _ in 0..20 {
+                let known = tls.config(false).await.expect("what was there");
+                assert!(Arc::ptr_eq(&known, &first));
+            }
+            // Where there was nothing yet, who waits does so without a thread.
+            let other = Arc::new(Tls::new(tls.settings().clone()));
+            for _ in 0..20 {
+                let other = other.clone();
+                tokio::spawn(async move { other.config(false).await.is_ok() });
+                tokio::task::yield_now().await;
+            }
+            let free = tokio::task::spawn_blocking(|| ());
+            let free = tokio::time::timeout(Duration::from_secs(10), free).await;
+            free.expect("a thread is free").expect("no panic");
+        });
+        assert!(slow.try_join_next().is_none());
+        // Both wait in the end for what this writes.
+        drop(std::fs::write(&file, "-----BEGIN"));
+        let slow = runtime.block_on(slow.join_next());
+        assert!(slow.expect("one").expect("no panic"));
+        drop(std::fs::remove_file(&file));
+        runtime.shutdown_background();
+    }
 }

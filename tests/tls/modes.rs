@@ -21,6 +21,25 @@ async fn simple_asks_for_the_host_and_announces_http2_only() {
     assert_eq!(told(&mesh("HTTP2", port, &tls)).await, "a.com h2 nobody");
 }
 
+/// As at a sidecar, that rules encrypt does not change what the application said.
+#[tokio::test]
+async fn the_scheme_is_the_one_of_the_request() {
+    let (authority, folder) = (Authority::new("ca"), Folder::new());
+    let roots = folder.write("ca.pem", &authority.pem());
+    let mut server = config(&authority.issue(&["a.com"]), None);
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    let (port, _) = serve(server, true).await;
+    let tls = format!("tls: {{mode: SIMPLE, caCertificates: {roots}}}");
+    let mesh = mesh("HTTP2", port, &tls);
+    for (uri, scheme) in [
+        ("http://a.com/scheme", "http"),
+        ("https://a.com:80/scheme", "https"),
+        ("HTTPS://a.com:80/scheme", "https"),
+    ] {
+        assert_eq!(told_at(&mesh, uri).await, scheme);
+    }
+}
+
 #[tokio::test]
 async fn a_written_sni_is_asked_for_and_must_be_answered() {
     let (authority, folder) = (Authority::new("ca"), Folder::new());

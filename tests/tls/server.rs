@@ -45,7 +45,8 @@ impl Seen {
     }
 }
 
-/// Answers every request with `server name, ALPN, whether a certificate was shown`.
+/// Answers every request with `server name, ALPN, whether a certificate was shown`; where the path
+/// is `/scheme`, with the scheme it came with.
 pub(crate) async fn serve(config: ServerConfig, http2: bool) -> (u16, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -66,8 +67,12 @@ pub(crate) async fn serve(config: ServerConfig, http2: bool) -> (u16, Seen) {
                 let alpn = String::from_utf8(alpn.to_vec()).unwrap();
                 let shown = about.peer_certificates().map_or("nobody", |_| "somebody");
                 let text = format!("{name} {alpn} {shown}");
-                let service = service_fn(move |_: Request<Incoming>| {
-                    let body = Full::new(Bytes::from(text.clone()));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let scheme = request.uri().scheme_str().unwrap_or("-");
+                    let body = match request.uri().path() {
+                        "/scheme" => Full::new(Bytes::from(scheme.to_owned())),
+                        _ => Full::new(Bytes::from(text.clone())),
+                    };
                     async move { Ok::<_, std::convert::Infallible>(Response::new(body)) }
                 });
                 let io = TokioIo::new(stream);

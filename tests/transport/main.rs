@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod failures;
+mod frames;
 mod grpc;
 mod http2;
 mod limits;
+mod once;
 mod pool;
 mod proxy;
+mod retry_on;
 mod support;

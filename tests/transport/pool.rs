@@ -129,6 +129,60 @@ async fn connections_close_with_the_endpoint() {
     assert_eq!(closed.await.unwrap(), Some(()));
 }
 
+/// A connection that has begun without a PROXY header, or with another, is not used where rules ask
+/// for one.
+#[tokio::test]
+async fn connections_are_kept_apart_by_how_they_begin() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let port = raw(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            let (mut read, mut began) = (Vec::new(), false);
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = stream.read(&mut piece).await {
+                read.extend_from_slice(&piece[..n]);
+                if !std::mem::replace(&mut began, true) {
+                    let _ = tell.send(read[..3].to_vec());
+                }
+                if read.ends_with(b"\r\n\r\n") {
+                    read.clear();
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    let _ = stream.write_all(answer).await;
+                }
+            }
+        }
+    })
+    .await;
+    let policy = |policy: &str| {
+        let rule = format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
+             metadata: {{name: it}}\nspec: {{host: a.com, trafficPolicy: {{{policy}}}}}\n{ONCE}"
+        );
+        let yaml = crate::support::yaml("HTTP", &[port], &rule);
+        tower_mesh::api::Resources::from_yaml("it.yaml", &yaml)
+    };
+    let mesh = mesh("HTTP", &[port]);
+    for (said, begins) in [
+        ("proxyProtocol: {version: V1}", Some("PRO")),
+        ("proxyProtocol: {version: V2}", Some("\r\n\r")),
+        ("loadBalancer: {simple: RANDOM}", Some("GET")),
+        // Those of before are still there.
+        ("proxyProtocol: {version: V2}", None),
+        ("loadBalancer: {simple: RANDOM}", None),
+    ] {
+        mesh.apply(&policy(said)).unwrap();
+        for _ in 0..3 {
+            ok(&mesh).await;
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let new = told.try_recv().ok();
+        assert_eq!(new.as_deref(), begins.map(str::as_bytes), "{said}");
+        assert!(told.try_recv().is_err(), "{said}: more than one connection");
+    }
+}
+
 #[tokio::test]
 async fn connections_to_hosts_that_nothing_declares_are_kept_too() {
     let (port, seen) = upstream(false, |_| async { Response::new(Full::from("hello")) }).await;

@@ -79,11 +79,26 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 
 const ASKED: &str = "connection: keep-alive, Upgrade\r\nupgrade: websocket\r\n";
 
+/// What is counted at the endpoint: requests under way, those its destination has room for, and
+/// connections.
+fn counted(mesh: &Mesh) -> (u32, u32, usize) {
+    let cluster = mesh.clusters().remove(0);
+    let requests = cluster.limits.unwrap().requests.now;
+    let endpoint = &cluster.endpoints[0];
+    (endpoint.active, requests, endpoint.connections)
+}
+
 #[tokio::test]
 async fn a_websocket_passes_and_counts_until_it_ends() {
-    // Two endpoints: while one has a tunnel open, the less busy other gets what is drawn for both.
-    let mesh = mesh("HTTP", &[shouting(SWITCH).await]);
+    const ONE: &str = "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: it}
+spec: {host: a.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}}}}
+";
+    let mesh = mesh_with("HTTP", &[shouting(SWITCH).await], ONE);
     let port = proxy(&mesh).await;
+    assert_eq!(counted(&mesh), (0, 0, 0));
     let mut stream = ask(port, ASKED).await;
     let head = read_until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -94,9 +109,33 @@ async fn a_websocket_passes_and_counts_until_it_ends() {
         let loud = word.to_ascii_uppercase();
         assert_eq!(read_until(&mut stream, &loud).await, loud);
     }
+    assert_eq!(counted(&mesh), (1, 1, 1));
+    let refused = read_until(&mut ask(port, ASKED).await, "overflow").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     // The endpoint is told that the client has finished, and ends the tunnel.
     stream.shutdown().await.unwrap();
     assert_eq!(read_until(&mut stream, "x").await, "<end>");
+    // The connection made for the one that was refused is kept.
+    nothing_counts_but(&mesh, 1).await;
+
+    // Nor does anything stay counted where the client is gone without a word.
+    let mut stream = ask(port, ASKED).await;
+    read_until(&mut stream, "\r\n\r\n").await;
+    assert_eq!(counted(&mesh), (1, 1, 1));
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    nothing_counts_but(&mesh, 0).await;
+}
+
+/// Waits until no request is counted any more, and so many connections are.
+async fn nothing_counts_but(mesh: &Mesh, connections: usize) {
+    for _ in 0..1000 {
+        if counted(mesh) == (0, 0, connections) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("(active, requests, connections) stays {:?}", counted(mesh));
 }
 
 #[tokio::test]

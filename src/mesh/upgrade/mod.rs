@@ -59,7 +59,10 @@ impl Downstream {
     pub(super) fn answered<B>(
         self,
         mut response: Response<ResponseBody<B>>,
-    ) -> Response<ResponseBody<B>> {
+    ) -> Response<ResponseBody<B>>
+    where
+        B: Send + 'static,
+    {
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         hop::dress_upgrade_response(response.headers_mut(), switches);
         if response.status() == StatusCode::OK {
@@ -73,11 +76,12 @@ impl Downstream {
         if let (true, Some(downstream)) = (switches, self.upgrade)
             && let Some(upstream) = response.extensions_mut().remove()
         {
-            let held = response.body_mut().keep_counting();
-            let mut response = without_body(response);
+            let (mut head, body) = response.into_parts();
+            let (held, info) = body.keep_counting();
             let tunnel = tunnel::begin(downstream, upstream, held);
-            response.extensions_mut().insert(tunnel);
-            return response;
+            head.extensions.insert(tunnel);
+            let body = ResponseBody::from_local_reply(Bytes::new()).about(info);
+            return Response::from_parts(head, body);
         }
         response
     }

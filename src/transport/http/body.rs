@@ -13,7 +13,8 @@ use crate::failure::HttpError;
 /// The body of a response of the built-in transport.
 ///
 /// Dropping it before its end cancels the rest: an HTTP/1.1 connection is closed, an HTTP/2
-/// stream reset.
+/// stream reset. That of a response that switches protocols counts as a request under way until it
+/// is dropped, for what is spoken then is beyond it.
 #[derive(Debug)]
 pub struct HttpBody {
     incoming: Incoming,
@@ -30,9 +31,13 @@ impl HttpBody {
     }
 
     fn note_end(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
+        if self.incoming.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take_if(|it| !it.switched) {
             lease.finish();
         }
     }
@@ -57,9 +62,7 @@ impl Body for HttpBody {
                 Some(Err(HttpError::in_body(error)))
             }
             None => {
-                if let Some(lease) = self.lease.take() {
-                    lease.finish();
-                }
+                self.end();
                 None
             }
         })

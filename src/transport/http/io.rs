@@ -24,7 +24,8 @@ pub(super) enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<Self>>),
 }
 
-/// What an endpoint has said first.
+/// What an endpoint has said first: on a connection, or where requests go one after the other, since
+/// the last was sent.
 #[derive(Debug, Default)]
 pub(super) struct FirstWord(AtomicU8);
 
@@ -41,6 +42,11 @@ impl FirstWord {
     /// What it said is how HTTP/2 begins: with a frame of settings.
     pub(super) fn is_http2(&self) -> bool {
         self.0.load(Ordering::Relaxed) == HTTP2
+    }
+
+    /// What comes from here on is an answer to another request.
+    pub(super) fn forget(&self) {
+        self.0.store(NOTHING, Ordering::Relaxed);
     }
 
     fn note(&self, bytes: &[u8]) {

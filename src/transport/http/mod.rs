@@ -31,7 +31,7 @@ use crate::failure::{Failure, HttpError};
 use connection::{Sender, Way};
 use pool::{Lease, Leased};
 use pools::Pools;
-use secured::{name_for, tls_for};
+use secured::{Secured, name_for, tls_for};
 use waiting::Waiting;
 
 pub use body::HttpBody;
@@ -66,26 +66,28 @@ impl HttpTransport {
         http2: bool,
     ) -> Result<Leased, HttpError> {
         let limits = endpoint.limits();
-        let way = |secured| Way {
+        let way = |secured: Option<Secured>| Way {
             address: endpoint.address().clone(),
             settings: endpoint.settings().cloned(),
             secured,
         };
-        let Some(tls) = tls_for(endpoint, request) else {
-            if let Some(pools) = endpoint.keep(Pools::new) {
-                return pools.get(http2).lease(limits, None, || way(None));
+        let tls = tls_for(endpoint, request);
+        let proxy_protocol = endpoint.settings().and_then(|it| it.proxy_protocol);
+        let kept = endpoint.keep(Pools::new);
+        let passing;
+        let pools = match kept {
+            Some(pools) => pools,
+            None => {
+                passing = self.passing(endpoint);
+                &*passing
             }
-            return self
-                .passing(endpoint)
-                .get(http2)
-                .lease(limits, None, || way(None));
         };
-        let name = name_for(tls, request);
-        let (secured, pool) = match endpoint.keep(Pools::new) {
-            Some(pools) => pools.secured(tls, name, true, http2),
-            None => self.passing(endpoint).secured(tls, name, false, http2),
-        };
-        pool.lease(limits, None, || way(Some(secured)))
+        if tls.is_none() && proxy_protocol.is_none() {
+            return pools.plain(http2).lease(limits, None, || way(None));
+        }
+        let secured = tls.map(|tls| (tls, name_for(tls, request)));
+        let (secured, pool) = pools.other(proxy_protocol, secured, kept.is_some(), http2);
+        pool.lease(limits, None, || way(secured))
     }
 
     /// The connections to a host that is no endpoint of a rule's.
@@ -138,12 +140,18 @@ fn to_http1(request: &mut Request<Body>) {
     *request.version_mut() = Version::HTTP_11;
 }
 
-/// The host in `:authority`, where it is not said twice.
+/// The host in `:authority`, where it is not said twice, and the scheme the request came with:
+/// whether the connection is encrypted does not change it, as in Envoy.
 fn to_http2(request: &mut Request<Body>) {
     let host = request.headers_mut().remove(HOST);
     let host = host.and_then(|host| Authority::from_maybe_shared(host).ok());
     let mut uri = std::mem::take(request.uri_mut()).into_parts();
-    uri.scheme = Some(Scheme::HTTP);
+    let is_https = uri.scheme == Some(Scheme::HTTPS);
+    uri.scheme = Some(if is_https {
+        Scheme::HTTPS
+    } else {
+        Scheme::HTTP
+    });
     uri.authority = host.or(uri.authority);
     uri.path_and_query = uri
         .path_and_query
@@ -225,18 +233,15 @@ impl Future for HttpFuture {
                     let answer = ready!(answer.as_mut().poll(cx));
                     let lease = lease.take();
                     match (answer, lease) {
-                        (Ok(response), Some(lease)) => {
+                        (Ok(response), Some(mut lease)) => {
                             self.0 = State::Failed(None);
-                            lease.note_response();
+                            lease.note_response(response.status());
                             let response = response.map(|body| HttpBody::new(body, lease));
                             return Poll::Ready(Ok(response));
                         }
                         (Err(mut error), lease) => match (error.take_message(), lease) {
                             (Some(request), Some(lease)) => begin_again(lease, request, error),
-                            _ => {
-                                let error = HttpError::before_response(error.into_error());
-                                State::Failed(Some(error))
-                            }
+                            (_, lease) => State::Failed(Some(cut_short(error, lease))),
                         },
                         (Ok(_), None) => State::Failed(None),
                     }
@@ -260,6 +265,16 @@ fn begin_again(
             let error = HttpError::caused_by(lease.why_unused(), error.into_error());
             State::Failed(Some(error))
         }
+    }
+}
+
+/// Why a request that was begun has no response. Half of a response's head is no HTTP.
+fn cut_short(error: TrySendError<Request<Body>>, lease: Option<Lease>) -> HttpError {
+    let error = error.into_error();
+    let partly = lease.is_some_and(|it| it.has_answered());
+    match error.is_incomplete_message() && partly {
+        true => HttpError::caused_by(Failure::Protocol, error),
+        false => HttpError::before_response(error),
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -270,6 +271,8 @@ impl State {
 pub(super) struct Lease {
     kept: Option<Kept>,
     used: bool,
+    /// The response has taken the connection away from HTTP.
+    pub(super) switched: bool,
     /// The request's own, where the destination has limits.
     pub(super) permit: Option<Permit>,
 }
@@ -279,6 +282,7 @@ impl Lease {
         Self {
             kept: Some(kept),
             used: false,
+            switched: false,
             permit: None,
         }
     }
@@ -286,11 +290,23 @@ impl Lease {
     /// What requests are sent through, from now on counted as used.
     pub(super) fn sender(&mut self) -> Option<&mut Sender> {
         self.used = true;
-        self.kept.as_mut().map(|kept| &mut kept.sender)
+        let kept = self.kept.as_mut()?;
+        if matches!(kept.sender, Sender::Http1(_)) {
+            kept.about.first.forget();
+        }
+        Some(&mut kept.sender)
+    }
+
+    /// Whether an HTTP/1.1 connection has brought anything since its request was sent.
+    pub(super) fn has_answered(&self) -> bool {
+        let http1 = |it: &&Kept| matches!(it.sender, Sender::Http1(_));
+        let kept = self.kept.as_ref().filter(http1);
+        kept.is_some_and(|it| !it.about.first.is_missing())
     }
 
     /// A response has come through the connection.
-    pub(super) fn note_response(&self) {
+    pub(super) fn note_response(&mut self, status: StatusCode) {
+        self.switched = status == StatusCode::SWITCHING_PROTOCOLS;
         if let Some(kept) = &self.kept {
             kept.about.proven.store(true, Ordering::Relaxed);
         }

@@ -1,20 +1,30 @@
-//! All connections to one endpoint: in the clear, and by TLS settings and server name.
+//! All connections to one endpoint: plain ones, and by what comes before HTTP on the others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pool::Pool;
 use super::secured::Secured;
+use crate::connection::ProxyProtocol;
 use crate::endpoint::Kept;
 use crate::tls::Tls;
 
 /// For how many settings and names connections to an endpoint are kept.
-const MAX_SECURED: usize = 64;
+const MAX_OTHERS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Pools {
-    clear: Pair,
+    /// Those that are HTTP in the clear from the first byte on.
+    plain: Pair,
     /// Those asked for last are last.
-    secured: Mutex<Vec<(Secured, Pair)>>,
+    others: Mutex<Vec<Other>>,
+}
+
+/// Connections that begin with a PROXY header, TLS or both.
+#[derive(Debug)]
+struct Other {
+    proxy_protocol: Option<ProxyProtocol>,
+    secured: Option<Secured>,
+    pair: Pair,
 }
 
 /// One for each version of HTTP.
@@ -52,48 +62,71 @@ impl Kept for Pools {
 
 impl Pools {
     fn sum(&self, of: impl Fn(&Pool) -> usize) -> usize {
-        let known = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
-        let pairs = known.iter().map(|(_, pair)| pair).chain([&self.clear]);
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = others.iter().map(|it| &it.pair).chain([&self.plain]);
         pairs.map(|it| of(&it.http1) + of(&it.http2)).sum()
     }
 
     pub(super) fn new() -> Self {
         Self {
-            clear: Pair::new(),
-            secured: Mutex::default(),
+            plain: Pair::new(),
+            others: Mutex::default(),
         }
     }
 
-    /// Connections in the clear.
-    pub(super) const fn get(&self, http2: bool) -> &Arc<Pool> {
-        self.clear.get(http2)
+    /// Connections that are HTTP in the clear from the first byte on.
+    pub(super) const fn plain(&self, http2: bool) -> &Arc<Pool> {
+        self.plain.get(http2)
     }
 
-    /// Connections that are encrypted by these settings, to a server of this name. Those by other
-    /// settings are closed once idle, if these are the `only` ones the endpoint can have.
-    pub(super) fn secured(
+    /// Connections that begin with this PROXY header, and are encrypted by these settings, to a
+    /// server of this name. Those by other settings are closed once idle, if these are the `only`
+    /// ones the endpoint can have.
+    pub(super) fn other(
         &self,
-        tls: &Arc<Tls>,
-        name: &str,
+        proxy_protocol: Option<ProxyProtocol>,
+        secured: Option<(&Arc<Tls>, &str)>,
         only: bool,
         http2: bool,
-    ) -> (Secured, Arc<Pool>) {
-        let mut known = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = match known.iter().rposition(|(it, _)| it.is(tls, name)) {
-            Some(at) => known.remove(at),
+    ) -> (Option<Secured>, Arc<Pool>) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let is = |it: &Other| {
+            let same = match (&it.secured, secured) {
+                (None, None) => true,
+                (Some(it), Some((tls, name))) => it.is(tls, name),
+                _ => false,
+            };
+            same && it.proxy_protocol == proxy_protocol
+        };
+        let other = match others.iter().rposition(is) {
+            Some(at) => others.remove(at),
             None => {
                 if only {
-                    known.retain(|(it, _)| Arc::ptr_eq(&it.tls, tls));
+                    others.retain(|it| {
+                        let same = match (&it.secured, secured) {
+                            (Some(it), Some((tls, _))) => Arc::ptr_eq(&it.tls, tls),
+                            (it, secured) => it.is_none() && secured.is_none(),
+                        };
+                        same && it.proxy_protocol == proxy_protocol
+                    });
                 }
-                if known.len() >= MAX_SECURED {
-                    known.remove(0);
+                if others.len() >= MAX_OTHERS {
+                    others.remove(0);
                 }
-                let (tls, name) = (tls.clone(), name.into());
-                (Secured { tls, name }, Pair::new())
+                let secured = secured.map(|(tls, name)| Secured {
+                    tls: tls.clone(),
+                    name: name.into(),
+                });
+                let pair = Pair::new();
+                Other {
+                    proxy_protocol,
+                    secured,
+                    pair,
+                }
             }
         };
-        let found = (entry.0.clone(), entry.1.get(http2).clone());
-        known.push(entry);
+        let found = (other.secured.clone(), other.pair.get(http2).clone());
+        others.push(other);
         found
     }
 }

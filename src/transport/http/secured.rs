@@ -57,18 +57,7 @@ impl Secured {
         use tokio_rustls::TlsConnector;
         use tokio_rustls::rustls::pki_types::ServerName;
 
-        let config = match self.tls.config(http2) {
-            Some(config) => config,
-            None => {
-                let tls = self.tls.clone();
-                let looking = tokio::task::spawn_blocking(move || tls.refreshed(http2));
-                match looking.await {
-                    Ok(Ok(config)) => config,
-                    Ok(Err(problem)) => return Err(failed(problem)),
-                    Err(_) => return Err(HttpError::new(Failure::LocalReset)),
-                }
-            }
-        };
+        let config = self.tls.config(http2).await.map_err(failed)?;
         let name = ServerName::try_from(&*self.name)
             .map_err(failed)?
             .to_owned();
