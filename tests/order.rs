@@ -23,102 +23,7 @@ use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::{Forward, Mesh};
 use tower_mesh::transport::PerEndpoint;
 
-const TABLE: &str = r#"
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: one}
-spec:
-  hosts: [one.test]
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  resolution: STATIC
-  endpoints: [{address: 10.0.0.1, labels: {version: v1}}]
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: mirror}
-spec:
-  hosts: [mirror.test]
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  resolution: STATIC
-  endpoints: [{address: 10.0.0.2}]
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: one}
-spec:
-  host: one.test
-  subsets: [{name: empty, labels: {version: v2}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: rules}
-spec:
-  hosts: [a.test]
-  http:
-  - match: [{uri: {exact: /up}}]
-    headers: &rule {response: {set: {x-rule: rule}}}
-    corsPolicy: &cors {allowOrigins: [{exact: "https://ok.test"}], allowMethods: [PUT]}
-    timeout: 1s
-    route: &one [{destination: {host: one.test}, headers: &to {response: {set: {x-to: to}}}}]
-  - match: [{uri: {exact: /abort}}]
-    headers: *rule
-    corsPolicy: *cors
-    fault: &abort {abort: {httpStatus: 503, percentage: {value: 100}}}
-    route: *one
-  - match: [{uri: {exact: /delay}}]
-    headers: *rule
-    corsPolicy: *cors
-    fault: {delay: {fixedDelay: 1s, percentage: {value: 100}}}
-    route: *one
-  - match: [{uri: {exact: /mirrored}}]
-    headers: *rule
-    corsPolicy: *cors
-    fault: {abort: {httpStatus: 503, percentage: {value: 0}}}
-    mirror: &mirror {host: mirror.test}
-    route: *one
-  - match: [{uri: {exact: /mirrored-abort}}]
-    headers: *rule
-    fault: *abort
-    mirror: *mirror
-    route: *one
-  - match: [{uri: {exact: /mirrored-unhealthy}}]
-    headers: *rule
-    corsPolicy: *cors
-    mirror: *mirror
-    route: [{destination: {host: one.test, subset: empty}, headers: *to}]
-  - match: [{uri: {exact: /several}}]
-    headers: *rule
-    corsPolicy: *cors
-    fault: *abort
-    route:
-    - {destination: {host: one.test}, weight: 1, headers: *to}
-    - {destination: {host: one.test, subset: empty}, weight: 0}
-  - match: [{uri: {exact: /redirect}}]
-    headers: *rule
-    corsPolicy: *cors
-    redirect: {uri: /x}
-  - match: [{uri: {exact: /direct}}]
-    headers: *rule
-    corsPolicy: *cors
-    directResponse: {status: 200, body: {string: direct}}
-  - match: [{uri: {exact: /unhealthy}}]
-    headers: *rule
-    corsPolicy: *cors
-    route: [{destination: {host: one.test, subset: empty}, headers: *to}]
-  - match: [{uri: {exact: /unknown}}]
-    headers: *rule
-    corsPolicy: *cors
-    route: [{destination: {host: one.test, subset: none}, headers: *to}]
-  - match: [{uri: {exact: /bad}}]
-    directResponse: {status: 400}
-  - match: [{uri: {exact: /last-word}}]
-    headers:
-      response:
-        set: {access-control-allow-origin: rule}
-        add: {access-control-expose-headers: rule}
-    corsPolicy: {allowOrigins: [{exact: "https://ok.test"}], exposeHeaders: [cors]}
-    route: *one
-"#;
+const TABLE: &str = include_str!("order/rules.yaml");
 
 type Answer = Pin<Box<dyn Future<Output = io::Result<Response<Full<Bytes>>>> + Send>>;
 type Upstream = tower::util::ServiceFn<fn(Request<Body>) -> Answer>;
@@ -129,6 +34,7 @@ fn upstream(_: &Endpoint) -> Upstream {
         let wanted = request.headers().get("x-up").cloned();
         Box::pin(async move {
             match wanted.as_ref().map(|it| it.to_str().unwrap()) {
+                Some("reset") => return Err(io::ErrorKind::ConnectionReset.into()),
                 Some("refuse") => return Err(io::ErrorKind::ConnectionRefused.into()),
                 Some("sleep") => tokio::time::sleep(Duration::from_secs(60)).await,
                 _ => {}
@@ -260,9 +166,46 @@ async fn replies_behind_cors_get_both() {
             &[OK, ("x-up", "refuse")],
             "503 URX,UF rule to cors",
         ),
+        ("GET /up", &[OK, ("x-up", "reset")], "503 UC rule to cors"),
+        ("GET /up", &[NO, ("x-up", "reset")], "503 UC rule to"),
+        (
+            "GET /up",
+            &[OK, GRPC, ("x-up", "reset")],
+            "200 UC rule to cors",
+        ),
         ("GET /up", &[OK, ("x-up", "sleep")], "504 UT rule to cors"),
+        (
+            "GET /late-try",
+            &[OK, ("x-up", "sleep")],
+            "504 URX,UT rule to cors",
+        ),
     ])
     .await;
+}
+
+/// `tests/envoy/ejection.rs` asks a real Envoy for the same.
+#[tokio::test(start_paused = true)]
+async fn refusals_for_want_of_room_get_both() {
+    let mesh = mesh();
+    let proxy = mesh.forward_with(upstream as fn(&Endpoint) -> Upstream);
+    let sleeps = [("x-up", "sleep")];
+    let first = send_to(proxy.clone(), "GET /full", &sleeps);
+    let others = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for (line, headers, want) in [
+            ("GET /full", &[OK][..], "503 UO rule to cors"),
+            ("GET /full", &[NO], "503 UO rule to"),
+            ("GET /full", &[OK, GRPC], "200 UO rule to cors"),
+            ("OPTIONS /full", &[OK, ASKS], "200 - cors"),
+        ] {
+            let answer = send_to(proxy.clone(), line, headers).await;
+            assert_eq!(told(&answer), want, "{line} {headers:?}");
+        }
+    };
+    let (first, ()) = tokio::join!(first, others);
+    assert_eq!(told(&first), "200 - rule to");
+    // There is nothing to copy where nobody was asked.
+    assert_eq!(mesh.mirrored().sent(), 1);
 }
 
 /// Mirroring changes no answer, and happens behind faults, CORS and the choice of an endpoint.
@@ -294,6 +237,16 @@ async fn requests_without_a_route_get_nothing() {
         ("GET /other", &[OK], "404 NR"),
         ("OPTIONS /other", &[OK, ASKS], "404 NR"),
         ("GET /up/%00", &[OK], "400 -"),
+        ("OPTIONS /up/%00", &[OK, ASKS], "400 -"),
+        ("GET /up", &[OK, ("host", "a b")], "400 DPE"),
+    ])
+    .await;
+    // Too much to be read, whatever it asks for; `tests/envoy/refused.rs` asks a real Envoy.
+    let long = "x".repeat(61 << 10);
+    check(&[
+        ("GET /up", &[OK, ("x-long", &long)], "431 DPE"),
+        ("OPTIONS /up", &[OK, ASKS, ("x-long", &long)], "431 DPE"),
+        ("GET /abort", &[OK, ("x-long", &long)], "431 DPE"),
     ])
     .await;
 }

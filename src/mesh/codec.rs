@@ -2,7 +2,7 @@
 
 use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{Method, Request, StatusCode, Version};
+use http::{Method, Request, StatusCode, Uri, Version};
 
 use super::hop::words;
 use crate::context::ResponseFlags;
@@ -46,7 +46,7 @@ const METHODS: [&str; 34] = [
     "UNSUBSCRIBE",
 ];
 
-/// The most bytes of headers Envoy takes.
+/// The most bytes of a target and headers Envoy takes.
 const MAX_HEADERS: usize = 60 << 10;
 /// The most headers `Connection` may name.
 const MAX_NOMINATED: usize = 9;
@@ -65,6 +65,14 @@ fn is_no_target(authority: &str) -> bool {
     !is_port || authority.contains(',')
 }
 
+/// The length of a target, as it was written but for a fragment.
+fn length(target: &Uri) -> usize {
+    let scheme = target.scheme_str().map_or(0, |it| it.len() + "://".len());
+    let authority = target.authority().map_or(0, |it| it.as_str().len());
+    let path = target.path_and_query().map_or(0, |it| it.as_str().len());
+    scheme + authority + path
+}
+
 /// Refuses what Envoy's codec refuses and hyper lets through.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
     let (headers, uri) = (request.headers(), request.uri());
@@ -76,7 +84,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
     let sizes = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len());
-    if sizes.sum::<usize>() > MAX_HEADERS {
+    if sizes.sum::<usize>() + length(uri) > MAX_HEADERS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return refuse(
             status,

@@ -7,9 +7,9 @@
 //!
 //! - Whether to mirror is decided once per request, not again for retries. Put the layer around
 //!   retries, inside of header operations and rewrites: the copy is the request as it leaves.
-//! - The copy sets off once the request itself has been taken up: a request answered with flag
-//!   `UH` or `NC`, because there is nowhere to send it, is not mirrored; one whose connection is
-//!   refused is. `CONNECT` and upgrades are never mirrored.
+//! - The copy sets off once the request itself has been taken up: a request answered at once with
+//!   flag `UH`, `NC` or `UO`, because there is nowhere to send it or no room, is not mirrored; one
+//!   whose connection is refused is. `CONNECT` and upgrades are never mirrored.
 //! - The body is copied while the request sends it, trailers too, and never ahead of it. A copy
 //!   that is read so slowly that more than a limit waits is dropped.
 //! - A request dropped before its body has gone out takes its copy along. Dropped later, the copy

@@ -280,7 +280,9 @@ struct Waiting<M, N> {
 
 /// Whether a request was answered because there was nowhere to send it.
 fn went_nowhere<R>(response: &Response<R>) -> bool {
-    let nowhere = ResponseFlags::NO_HEALTHY_UPSTREAM.union(ResponseFlags::NO_CLUSTER_FOUND);
+    let nowhere = ResponseFlags::NO_HEALTHY_UPSTREAM
+        .union(ResponseFlags::NO_CLUSTER_FOUND)
+        .union(ResponseFlags::UPSTREAM_OVERFLOW);
     LocalReply::of(response).is_some_and(|reply| reply.flags.intersects(nowhere))
 }
 

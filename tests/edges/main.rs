@@ -5,6 +5,7 @@
 mod allocations;
 mod client;
 mod every_layer;
+mod refusals;
 mod refused;
 mod reply_body;
 mod traits;

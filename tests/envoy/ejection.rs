@@ -12,13 +12,17 @@ use serde_json::{Value, json};
 
 use super::cases::translated;
 use super::exchange::Request;
+use super::process;
 use super::sidecar::Sidecar;
 use super::translate::Client;
-use super::upstream::fill_in;
+use super::upstream::{count, fill_in};
 use super::wire::{self, Answer, Connection};
 
 /// How long Envoy's workers may take to learn of an ejection.
 const LEARNS: Duration = Duration::from_millis(1500);
+
+/// How long the copy of a request is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `a.test` with these endpoints, tried once, and its `trafficPolicy`.
 fn yaml(endpoints: &str, policy: &str) -> String {
@@ -33,11 +37,30 @@ spec:
   endpoints: [{endpoints}]
 ---
 apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: mirror}}
+spec:
+  hosts: [mirror.test]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: STATIC
+  endpoints: [{{address: 127.0.0.1, ports: {{http: ${{bravo}}}}}}]
+---
+apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {{name: a}}
 spec:
   hosts: [a.test]
-  http: [{{name: only, retries: {{attempts: 0}}, route: [{{destination: {{host: a.test}}}}]}}]
+  http:
+  - name: mirrored
+    match: [{{uri: {{prefix: /mirrored}}}}]
+    retries: {{attempts: 0}}
+    mirror: {{host: mirror.test}}
+    route: [{{destination: {{host: a.test}}}}]
+  - name: rest
+    retries: {{attempts: 0}}
+    headers: {{response: {{set: {{x-rule: rule}}}}}}
+    corsPolicy: {{allowOrigins: [{{exact: 'https://ok.test'}}]}}
+    route: [{{destination: {{host: a.test}}, headers: {{response: {{set: {{x-to: to}}}}}}}}]
 {policy}"
     ))
 }
@@ -63,14 +86,9 @@ spec: {{host: a.test, trafficPolicy: {{{policy}}}}}
 "
     );
     let mut translation = translated("ejection", &yaml(endpoints, ""), &client);
-    // The cluster for hosts that nothing declares has no endpoints to leave out.
-    translation
-        .clusters
-        .retain(|it| it["type"] != "ORIGINAL_DST");
-    translation.clusters.iter_mut().for_each(|it| {
-        assert_eq!(it["name"], "outbound|80||a.test");
-    });
-    write(translation.clusters.first_mut().expect("one cluster"));
+    let mut clusters = translation.clusters.iter_mut();
+    let cluster = clusters.find(|it| it["name"] == "outbound|80||a.test");
+    write(cluster.expect("the cluster"));
     let envoy = Sidecar::envoy('e', &translation);
     let gateway = Sidecar::gateway('g', &yaml(endpoints, &rule), &client);
     [envoy, gateway]
@@ -91,15 +109,24 @@ fn outliers(cluster: &mut Value, fields: &Value) {
 }
 
 fn send(side: &Sidecar, headers: &[(&str, &str)]) -> Result<Answer, String> {
+    send_as(side, "/", "comparison/ejection", headers)
+}
+
+fn send_as(
+    side: &Sidecar,
+    target: &str,
+    marker: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer, String> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let request = Request {
         method: "GET".to_owned(),
-        target: "/".to_owned(),
+        target: target.to_owned(),
         host: Some("a.test".to_owned()),
         headers: headers.iter().map(owned).collect(),
         ..Request::default()
     };
-    let text = request.text("comparison/ejection");
+    let text = request.text(marker);
     Connection::new(side.address).exchange(&wire::bytes(&text))
 }
 
@@ -244,6 +271,13 @@ fn a_priority_that_has_lost_half_keeps_seventy_percent() {
     }
 }
 
+/// Which headers of the rule, of its destination and of CORS an answer has.
+fn dressed(answer: &Answer) -> String {
+    let kinds = ["x-rule", "x-to", "access-control-allow-origin"].into_iter();
+    let there: Vec<_> = kinds.filter(|it| answer.header(it).is_some()).collect();
+    format!("{} {}", answer.status, there.join(" "))
+}
+
 /// Requests one after the other, a third of a second apart, each answered after a second and a half.
 fn at_once(side: &Sidecar, count: u64) -> Vec<String> {
     thread::scope(|scope| {
@@ -279,5 +313,48 @@ fn requests_beyond_a_limit_are_refused_in_the_same_words() {
     for side in both(&only, policy, |it| limits(it, &set)) {
         let told = at_once(&side, 3);
         assert_eq!(told, ["200 alpha", "200 alpha", refused], "{}", side.letter);
+    }
+}
+
+/// `tests/order.rs` keeps the answers.
+#[test]
+#[ignore = "needs a real Envoy: run ci/envoy, then cargo test --test envoy -- --ignored"]
+fn a_refusal_for_want_of_room_is_dressed_as_others_of_the_router() {
+    let policy = "connectionPool: {http: {http2MaxRequests: 1}}";
+    let sides = both(&endpoint("alpha", ""), policy, |cluster| {
+        cluster["circuit_breakers"]["thresholds"][0]["max_requests"] = json!(1);
+    });
+    for side in sides {
+        thread::scope(|scope| {
+            let first = scope.spawn(|| send(&side, &[("x-up-delay", "1500")]));
+            thread::sleep(Duration::from_millis(500));
+            let with_cors = "503 x-rule x-to access-control-allow-origin";
+            for (origin, method, want) in [
+                ("https://ok.test", "", with_cors),
+                ("https://no.test", "", "503 x-rule x-to"),
+                ("https://ok.test", "grpc", with_cors),
+            ] {
+                let mut headers = vec![("origin", origin)];
+                if method == "grpc" {
+                    headers.push(("content-type", "application/grpc"));
+                }
+                let answer = send(&side, &headers).expect("an answer");
+                let want = want.replace("503", if method == "grpc" { "200" } else { "503" });
+                assert_eq!(dressed(&answer), want, "{} {headers:?}", side.letter);
+            }
+            // There is nothing to copy where nobody was asked.
+            let full = format!("comparison/full{}", side.letter);
+            let mirrored = send_as(&side, "/mirrored", &full, &[]);
+            assert_eq!(mirrored.expect("an answer").status, 503);
+            let first = first.join().expect("it does not panic").expect("an answer");
+            assert_eq!(dressed(&first), "200 x-rule x-to", "{}", side.letter);
+            let room = format!("comparison/room{}", side.letter);
+            let mirrored = send_as(&side, "/mirrored", &room, &[]);
+            assert_eq!(mirrored.expect("an answer").status, 200);
+            let copies = |marker: &str| count(marker, |it| it.endpoint == "bravo");
+            let copied = process::poll(PATIENCE, || (copies(&room) == 1).then_some(()));
+            assert!(copied.is_some(), "{}: no copy", side.letter);
+            assert_eq!(copies(&full), 0, "{}", side.letter);
+        });
     }
 }

@@ -31,6 +31,9 @@ mod ejection;
 mod exchange;
 mod generate;
 mod process;
+#[path = "../edges/refusals.rs"]
+mod refusals;
+mod refused;
 mod shrink;
 mod sidecar;
 mod translate;
