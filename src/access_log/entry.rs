@@ -42,7 +42,7 @@ pub struct AccessLogEntry {
     pub start_time: SystemTime,
     /// `outbound|port|subset|host`.
     pub upstream_cluster: Option<String>,
-    /// The endpoint of the last try; nothing where that was given up for being late.
+    /// The endpoint of the last try.
     pub upstream_host: Option<String>,
     /// How many tries there were.
     pub upstream_request_attempt_count: u32,

@@ -14,8 +14,7 @@
 //!
 //! # Differences to the sidecar
 //!
-//! Requests that a server refuses itself never come here. What the endpoint of a late try was is
-//! not known (see `upstream_host`).
+//! Requests that a server refuses itself never come here.
 //!
 //! # Dropping
 //!

@@ -154,6 +154,11 @@ impl SentRequest {
         it
     }
 
+    /// The one in a response.
+    pub(crate) fn of<B>(response: &Response<B>) -> Option<Arc<Self>> {
+        response.extensions().get().cloned()
+    }
+
     /// Takes it off a response.
     pub(crate) fn take<B>(response: &mut Response<B>) -> Option<Arc<Self>> {
         response.extensions_mut().remove()

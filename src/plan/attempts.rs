@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::outlier_detection::Outcome;
 use crate::reply::LocalReply;
 use crate::retries::{Attempts, RetryPolicy};
+use crate::rt::{Left, leave};
 use crate::timeout::LimitBody;
 
 type Tried<B> = Result<Response<ResponseBody<B>>, Infallible>;
@@ -30,8 +31,12 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
     }
 
     fn again(&self, routed: &mut Routed, last: &Tried<B>, sent: Option<Instant>) {
-        let endpoint = |it: &Response<ResponseBody<B>>| it.body().info().endpoint;
-        routed.try_again(last.as_ref().ok().and_then(endpoint), sent);
+        let last = last.as_ref().ok();
+        let endpoint = last.and_then(|it| it.body().info().endpoint);
+        routed.try_again(endpoint, sent);
+        if let Some(told) = last.and_then(SentRequest::of) {
+            routed.note_sent(told);
+        }
     }
 
     fn time(&self, routed: &Routed, headers: &HeaderMap) -> Option<Duration> {
@@ -42,8 +47,15 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
         routed.proxy || routed.grpc
     }
 
-    fn late(&self, routed: &Routed, reply: &mut Response<ResponseBody<B>>) {
-        reply.body_mut().info_mut().set_route(routed.clone());
+    fn late(&self, routed: &Routed, left: Left, reply: &mut Response<ResponseBody<B>>) {
+        tell(
+            left.or_else(|| Some(Box::new(between_tries(routed)))),
+            reply,
+        );
+    }
+
+    fn leave(routed: &Routed) {
+        leave(|| between_tries(routed));
     }
 
     fn limits<'a>(&self, routed: &'a Routed) -> Option<&'a Limits> {
@@ -75,6 +87,27 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
 impl<B> LimitBody<ResponseBody<B>> for FromRoute {
     fn limit(&self, body: &mut ResponseBody<B>, deadline: Instant) {
         body.end_by(deadline);
+    }
+
+    fn late(&self, left: Left, reply: &mut Response<ResponseBody<B>>) {
+        tell(left, reply);
+    }
+}
+
+/// What is known of a request whose next try is awaited: what is known of its last.
+fn between_tries(routed: &Routed) -> StreamInfo {
+    let (routed, endpoint) = routed.before();
+    let mut info = StreamInfo::of(routed);
+    info.endpoint = endpoint;
+    info
+}
+
+/// Notes on a reply what a try left that was given up.
+fn tell<B>(left: Left, reply: &mut Response<ResponseBody<B>>) {
+    let info = left.and_then(|it| it.downcast::<StreamInfo>().ok());
+    if let Some(mut info) = info {
+        info.tell_sent(reply.extensions_mut());
+        *reply.body_mut().info_mut() = *info;
     }
 }
 

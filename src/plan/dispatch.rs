@@ -10,7 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, SET_COOKIE};
@@ -35,8 +35,7 @@ use crate::load_balancer::Pick;
 use crate::outlier_detection::Outcome;
 use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
-use crate::resolver::NameCache;
-use crate::rt::{Rng, is_late};
+use crate::rt::{Rng, is_late, leave, say_connecting};
 use crate::transport::Transport;
 
 /// How often a balancer is asked again when it gives an endpoint that was tried before.
@@ -186,7 +185,7 @@ impl<T: Transport + Clone> Dispatch<T> {
             false => endpoint,
             true => {
                 let named = endpoint.named_by(&host_of(&request));
-                match look_up::find(named.clone(), cache_for(routed)) {
+                match look_up::find(named.clone(), look_up::cache_for(routed)) {
                     Found::Here(endpoint) => {
                         found = endpoint;
                         &found
@@ -268,12 +267,6 @@ fn no_healthy_upstream() -> LocalReply {
         .details("no_healthy_upstream")
 }
 
-/// Who looks the request's own host up, where that is what its destination asks for.
-fn cache_for(routed: &Routed) -> Option<&Arc<NameCache>> {
-    let cluster = routed.cluster().filter(|it| it.is_per_request());
-    cluster.and(routed.plan.live.cache.as_ref())
-}
-
 /// One try at one endpoint.
 #[pin_project(PinnedDrop, project = DispatchProjected)]
 pub(crate) struct DispatchFuture<T: Transport> {
@@ -295,18 +288,16 @@ impl<T: Transport> PinnedDrop for DispatchFuture<T> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
         // Given up before its response: the endpoint is to blame only where its time was up.
-        if *this.watched && is_late() {
-            attempts::report(this.info.as_ref(), Outcome::Timeout);
+        if this.info.is_some() && is_late() {
+            if *this.watched {
+                attempts::report(this.info.as_ref(), Outcome::Timeout);
+            }
+            leave(|| this.info.take().unwrap_or_default());
         }
     }
 }
 
 impl<T: Transport> DispatchFuture<T> {
-    /// What was routed.
-    pub(super) fn routed(&self) -> Option<&Routed> {
-        self.info.as_ref()?.route()
-    }
-
     fn answered(reply: LocalReply, info: StreamInfo, grpc: bool) -> Self {
         Self {
             call: None,
@@ -326,14 +317,26 @@ impl<T: Transport> Future for DispatchFuture<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(look_up) = this.look_up {
-            match ready!(look_up.poll(cx)) {
+            let Poll::Ready(found) = look_up.poll(cx) else {
+                say_connecting();
+                return Poll::Pending;
+            };
+            match found {
                 Ok(call) => this.call.set(Some(call)),
                 Err(reply) => *this.reply = Some(Box::new(reply)),
             }
             *this.look_up = None;
         }
         let ended = match this.call.as_mut().as_pin_mut() {
-            Some(call) => ready!(call.poll(cx)),
+            Some(mut call) => match call.as_mut().poll(cx) {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => {
+                    if T::is_connecting(&call) {
+                        say_connecting();
+                    }
+                    return Poll::Pending;
+                }
+            },
             None => return Poll::Ready(Ok(this.answer())),
         };
         this.call.set(None);

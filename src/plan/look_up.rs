@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Request, StatusCode};
 
+use super::routed::Routed;
 use crate::body::Body;
 use crate::context::ResponseFlags;
 use crate::endpoint::{Address, Endpoint};
@@ -44,6 +45,12 @@ pub(super) fn find(endpoint: Endpoint, cache: Option<&Arc<NameCache>>) -> Found 
             Found::Asking(Box::pin(async move { cache.ask(&name).await }))
         }
     }
+}
+
+/// Who looks the request's own host up, where that is what its destination asks for.
+pub(super) fn cache_for(routed: &Routed) -> Option<&Arc<NameCache>> {
+    let cluster = routed.cluster().filter(|it| it.is_per_request());
+    cluster.and(routed.plan.live.cache.as_ref())
 }
 
 /// A request that waits for its endpoint's address.

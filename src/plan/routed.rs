@@ -47,7 +47,9 @@ pub(crate) struct Matched {
 
 #[derive(Clone, Default)]
 struct Seldom {
-    /// Endpoints of earlier tries, by their place.
+    /// The endpoint of the last try, where another follows.
+    last: Option<u32>,
+    /// Endpoints of earlier tries, by their place, where another is to be preferred.
     tried: Vec<u32>,
     /// The endpoints of all tries so far, where another priority is to be preferred.
     left: Vec<u32>,
@@ -161,13 +163,23 @@ impl Routed {
         let hashed = hashed.is_some_and(|it| it.keeps_endpoint);
         let retries: Option<&RetryPolicy> = self.policy();
         let left = last.filter(|_| retries.is_some_and(RetryPolicy::leaves_localities));
-        let last = last.filter(|_| retries.is_some_and(|it| it.avoids_tried_hosts(hashed)));
-        if last.is_some() || sent.is_some() || left.is_some() {
+        let tried = last.filter(|_| retries.is_some_and(|it| it.avoids_tried_hosts(hashed)));
+        if last.is_some() || sent.is_some() {
             let seldom = self.matched.seldom.get_or_insert_default();
+            seldom.last = last;
             seldom.left.extend(left);
-            seldom.tried.extend(last);
+            seldom.tried.extend(tried);
             seldom.sent = sent;
         }
+    }
+
+    /// The same before [another try](Self::try_again) was noted, with the endpoint of the last.
+    pub(super) fn before(&self) -> (Self, Option<u32>) {
+        let mut before = self.clone();
+        before.attempt = self.attempt.saturating_sub(1);
+        let seldom = before.matched.seldom.as_ref();
+        let last = seldom.and_then(|it| it.last);
+        (before, last)
     }
 
     /// The time for the request with all its tries, by its rule and by what a gRPC call asks for.

@@ -97,12 +97,6 @@ impl StreamInfo {
         }
     }
 
-    /// What was routed, where that is known.
-    #[inline]
-    pub(crate) const fn route(&self) -> Option<&Routed> {
-        self.routed.as_ref()
-    }
-
     /// What was routed; made with it, so it is there.
     pub(super) fn routed(&self) -> &Routed {
         match &self.routed {

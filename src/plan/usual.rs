@@ -147,11 +147,8 @@ where
                 Poll::Ready(Ok(response)) => watch.limit_body(response),
                 Poll::Pending => {
                     ready!(watch.poll_late(cx));
-                    let routed = this.tries.as_ref().get_ref().as_ref().and_then(routed);
-                    let info = routed.cloned().map(StreamInfo::of).unwrap_or_default();
-                    drop_late(|| this.tries.set(None));
-                    let reply: Answer<T> = watch.reply();
-                    polled = Poll::Ready(Ok(reply.map(|body| body.about(info))));
+                    let left = drop_late(|| this.tries.set(None));
+                    polled = Poll::Ready(Ok(watch.reply(left)));
                 }
                 Poll::Ready(Err(_)) => {}
             }
@@ -172,12 +169,4 @@ where
         }
         polled.map_err(|never| match never {})
     }
-}
-
-/// What was routed, as far as its tries have come.
-fn routed<T, B>(tries: &Tries<T, B>) -> Option<&Routed>
-where
-    T: Transport + Clone,
-{
-    tries.note().or_else(|| tries.call()?.routed())
 }

@@ -1,5 +1,6 @@
 //! What retries must know of results, and may note from one try to the next.
 
+use std::any::Any;
 use std::time::Duration;
 
 use http::{HeaderMap, Response};
@@ -32,8 +33,12 @@ pub trait Attempts<R, E, N> {
     /// Whether endpoints are told how much of it is left.
     fn tells_time(&self, note: &N) -> bool;
 
-    /// Notes on a reply made by retries themselves which try it was.
-    fn late(&self, note: &N, reply: &mut Response<R>);
+    /// Notes on a reply made by retries themselves which try it was: one that `left` what it knew
+    /// when it was given up, or the last before the wait for the next.
+    fn late(&self, note: &N, left: Option<Box<dyn Any>>, reply: &mut Response<R>);
+
+    /// Leaves what is known to whoever gives the request up while the next try is awaited.
+    fn leave(_: &N) {}
 
     /// What limits how many retries are under way.
     fn limits<'a>(&self, note: &'a N) -> Option<&'a Limits>;
@@ -65,7 +70,7 @@ impl<R, E: ClassifyFailure> Attempts<R, E, ()> for Own<RetryPolicy> {
         false
     }
 
-    fn late(&self, (): &(), _: &mut Response<R>) {}
+    fn late(&self, (): &(), _: Option<Box<dyn Any>>, _: &mut Response<R>) {}
 
     fn limits<'a>(&self, (): &'a ()) -> Option<&'a Limits> {
         None

@@ -19,8 +19,8 @@ use crate::context::ResponseFlags;
 use crate::failure::Failure;
 use crate::limits::Permit;
 use crate::reply::{FromLocalReply, LocalReply};
-use crate::request_body::{Filled, Replay, RequestBody};
-use crate::rt::{Rng, Timer, drop_late};
+use crate::request_body::{Filled, Replay, RequestBody, RequestEnd};
+use crate::rt::{Left, Rng, Timer, drop_late, expect_connected, is_connecting, is_late};
 
 /// The future of a [`Retry`](super::Retry).
 #[pin_project]
@@ -32,19 +32,6 @@ pub struct ResponseFuture<S, K, B, N, F> {
 }
 
 impl<S, K, B, N, F> ResponseFuture<S, K, B, N, F> {
-    /// What travels beside the body of the last try, where others may follow.
-    pub(crate) fn note(&self) -> Option<&N> {
-        self.armed.as_ref().map(|armed| armed.replay.note())
-    }
-
-    /// The try under way.
-    pub(crate) const fn call(&self) -> Option<&F> {
-        match &self.state {
-            State::Try { call } => Some(call),
-            State::Wait { .. } | State::Ready => None,
-        }
-    }
-
     /// Waits for the first try, and makes more where it is armed.
     pub(crate) const fn new(call: F, armed: Option<ArmedBox<S, K, B, N>>) -> Self {
         Self {
@@ -81,35 +68,60 @@ pub(crate) struct Armed<S, K, B, N> {
     pub(super) head: Head,
     pub(super) replay: Replay<B, N>,
     pub(super) retries: u32,
-    /// The time for each try.
+    /// The time for each try, which begins when it has a connection and the request has gone out
+    /// whole.
     pub(super) per_try: Option<Duration>,
+    /// The latter; nothing where there is no such time.
+    pub(super) end: Option<RequestEnd>,
     /// When the request was sent, where it has no body and endpoints are told what is left of its
     /// time.
     pub(super) sent: Option<Instant>,
     pub(super) deadline_exceeded: bool,
     /// Counts a retry from the moment it is meant to be made until it has been judged.
     pub(super) permit: Option<Permit>,
-    /// Ends a try that takes too long; armed when the try is first waited for.
+    /// Ends a try that takes too long; armed once its time has begun.
     pub(super) late: Option<Timer>,
+    /// Leaves what is known between two tries.
+    pub(super) leave: fn(&N),
+}
+
+impl<S, K, B, N> Drop for Armed<S, K, B, N> {
+    fn drop(&mut self) {
+        if is_late() {
+            (self.leave)(self.replay.note());
+        }
+    }
 }
 
 impl<S, K, B, N> Armed<S, K, B, N> {
-    /// The answer to a try that took too long, once it has.
-    fn poll_late<R, E>(&mut self, cx: &mut Context<'_>) -> Poll<Response<R>>
+    /// Ready once a try has taken too long.
+    fn poll_late(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(limit) = self.per_try else {
+            return Poll::Pending;
+        };
+        if self.late.is_none() {
+            if is_connecting() {
+                return Poll::Pending;
+            }
+            if let Some(end) = &self.end {
+                ready!(end.poll(cx));
+            }
+        }
+        let timer = self.late.get_or_insert_with(|| Timer::after(limit));
+        timer.poll(cx)
+    }
+
+    /// The answer to a try that took too long.
+    fn late_reply<R, E>(&self, left: Left) -> Response<R>
     where
         K: Attempts<R, E, N>,
         R: FromLocalReply,
     {
-        let Some(limit) = self.per_try else {
-            return Poll::Pending;
-        };
-        let timer = self.late.get_or_insert_with(|| Timer::after(limit));
-        ready!(timer.poll(cx));
         let details = "upstream_per_try_timeout";
         let reply = LocalReply::upstream_request_timeout(details, self.deadline_exceeded);
         let mut response = reply.into_response(self.grpc);
-        self.select.late(self.replay.note(), &mut response);
-        Poll::Ready(response)
+        self.select.late(self.replay.note(), left, &mut response);
+        response
     }
 
     /// Reads the body on while the next try is awaited; the answer, where that shows that there
@@ -126,7 +138,7 @@ impl<S, K, B, N> Armed<S, K, B, N> {
             Filled::Failed => LocalReply::for_failure(Failure::LocalReset, false),
         };
         let mut response = reply.into_response(self.grpc);
-        self.select.late(self.replay.note(), &mut response);
+        self.select.late(self.replay.note(), None, &mut response);
         Poll::Ready(response)
     }
 
@@ -237,6 +249,10 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjected::Try { call } => {
+                    let per_try = this.armed.as_ref().and_then(|it| it.per_try);
+                    if per_try.is_some() {
+                        expect_connected();
+                    }
                     // Judged where it lies: each move of a response is paid for.
                     let mut polled = call.poll(cx);
                     let Some(armed) = this.armed.as_deref_mut() else {
@@ -244,16 +260,15 @@ where
                     };
                     let late = polled.is_pending();
                     if late {
-                        polled = armed.poll_late::<R, S::Error>(cx).map(Ok);
+                        ready!(armed.poll_late(cx));
+                        let left = drop_late(|| this.state.set(State::Ready));
+                        polled = Poll::Ready(Ok(armed.late_reply::<R, S::Error>(left)));
                     }
                     let Poll::Ready(result) = &mut polled else {
                         return Poll::Pending;
                     };
                     armed.late = None;
                     armed.permit = None;
-                    if late {
-                        drop_late(|| this.state.set(State::Ready));
-                    }
                     if let Some(why) = armed.refuses(result, late) {
                         armed.select.last(result, armed.retries, why);
                         return polled;

@@ -22,6 +22,8 @@
 //! While the next try is awaited the body is read on. One that outgrows what is kept of it then is
 //! answered with `507 Insufficient Storage`.
 //!
+//! The time for a try begins when it has a connection and the request has been read whole, as in Envoy,
+//! and ends with the response's head.
 //! A time for each try that is not shorter than the time for all of them says nothing.
 //!
 //! Dropping the future drops the try under way and the wait before the next.

@@ -139,10 +139,12 @@ impl<S, K> Retry<S, K> {
         // A time for each try that is not shorter than the time for all says nothing.
         per_try = per_try.filter(|it| time.is_none_or(|time| *it < time));
         let head = Head::of(request);
+        let end = per_try.map(|_| request.body_mut().track());
         let grpc = grpc.unwrap_or_else(|| is_grpc(request.headers()));
         let replay = request.body_mut().arm_with(limit, note.clone());
         Some(Box::new(Armed {
             per_try,
+            end,
             sent: time
                 .filter(|_| tells_time && !replay.is_tracked())
                 .map(|_| Instant::now()),
@@ -155,6 +157,7 @@ impl<S, K> Retry<S, K> {
             retries: 0,
             permit: None,
             late: None,
+            leave: K::leave,
             head,
         }))
     }

@@ -1,12 +1,14 @@
 //! Doors to the outside world, shut in tests: dice here, and all time is tokio's.
 
+mod connecting;
 mod late;
 mod later;
 mod rng;
 mod timer;
 mod wall_clock;
 
-pub(crate) use late::{drop_late, is_late};
+pub(crate) use connecting::{expect_connected, is_connecting, say_connecting};
+pub(crate) use late::{Left, drop_late, is_late, leave};
 pub(crate) use later::later;
 pub use rng::Rng;
 pub use timer::Timer;

@@ -1,5 +1,6 @@
 //! The layer that answers for an inner service that takes too long.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,7 @@ use super::grpc::grpc_timeout;
 use super::policy::TimeoutPolicy;
 use crate::reply::{FromLocalReply, LocalReply, is_grpc};
 use crate::request_body::{Carry, RequestBody, RequestEnd};
-use crate::rt::{Timer, drop_late};
+use crate::rt::{Left, Timer, drop_late};
 use crate::select::{Own, Select};
 
 /// Wraps services in [`Timeout`].
@@ -81,6 +82,9 @@ pub struct Timeout<S, K = Own<TimeoutPolicy>> {
 pub trait LimitBody<R> {
     /// The body must have ended by then.
     fn limit(&self, body: &mut R, deadline: Instant);
+
+    /// Notes on the answer to a request that was late what its tries `left` when they were dropped.
+    fn late(&self, _left: Option<Box<dyn Any>>, _reply: &mut Response<R>) {}
 }
 
 impl<P, R> LimitBody<R> for Own<P> {
@@ -214,10 +218,16 @@ impl<K> Watch<K> {
         }
     }
 
-    /// The answer once the time is up.
-    pub(crate) fn reply<R: FromLocalReply>(&self) -> Response<R> {
-        LocalReply::upstream_request_timeout("response_timeout", self.deadline_exceeded)
-            .into_response(self.grpc)
+    /// The answer once the time is up, with what its tries left.
+    pub(crate) fn reply<R: FromLocalReply>(&self, left: Left) -> Response<R>
+    where
+        K: LimitBody<R>,
+    {
+        let exceeded = self.deadline_exceeded;
+        let reply = LocalReply::upstream_request_timeout("response_timeout", exceeded);
+        let mut response = reply.into_response(self.grpc);
+        self.select.late(left, &mut response);
+        response
     }
 }
 
@@ -244,8 +254,8 @@ where
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 ready!(watch.poll_late(cx));
-                drop_late(|| this.inner.set(None));
-                polled = Poll::Ready(Ok(watch.reply()));
+                let left = drop_late(|| this.inner.set(None));
+                polled = Poll::Ready(Ok(watch.reply(left)));
             }
         }
         polled

@@ -52,6 +52,10 @@ where
     type Error = S::Error;
     type Future = PerEndpointFuture<S>;
 
+    fn is_connecting(sending: &PerEndpointFuture<S>) -> bool {
+        sending.is_waiting()
+    }
+
     fn only_endpoint(&self) -> Option<&Endpoint> {
         Some(&self.0.endpoint)
     }

@@ -57,6 +57,12 @@ pub trait Transport: Send + 'static {
         false
     }
 
+    /// Whether what [`send`](Self::send) gave waits for a connection still: the time for a try
+    /// begins when it has one. Unless told it has, and the time begins when it is sent.
+    fn is_connecting(_sending: &Self::Future) -> bool {
+        false
+    }
+
     /// Begins to send.
     fn send(&self, endpoint: &Endpoint, request: Request<Body>) -> Self::Future;
 }

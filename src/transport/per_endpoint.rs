@@ -4,12 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use pin_project::pin_project;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::Transport;
@@ -21,7 +20,8 @@ use crate::failure::ClassifyFailure;
 ///
 /// The function is asked for each request, so it should hand out clones of
 /// services it keeps rather than connect anew. They get requests with a `Host` header and a URI
-/// in origin form.
+/// in origin form. As long as a service is not ready a try counts as connecting, which is not
+/// part of its `perTryTimeout`.
 pub struct PerEndpoint<F> {
     service_for: Arc<F>,
 }
@@ -60,6 +60,10 @@ where
     type Error = S::Error;
     type Future = PerEndpointFuture<S>;
 
+    fn is_connecting(sending: &PerEndpointFuture<S>) -> bool {
+        sending.is_waiting()
+    }
+
     fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> Self::Future {
         to_origin_form(request.uri_mut());
         begin((self.service_for)(endpoint), request)
@@ -77,7 +81,7 @@ where
     PerEndpointFuture(match service.poll_ready(&mut nobody) {
         Poll::Ready(Ok(())) => State::Called(service.call(request)),
         Poll::Ready(Err(error)) => State::Failed(Some(error)),
-        Poll::Pending => State::Waiting(Box::pin(Oneshot::new(service, request))),
+        Poll::Pending => State::Waiting(Box::new((service, Some(request)))),
     })
 }
 
@@ -97,17 +101,32 @@ pub struct PerEndpointFuture<S: Service<Request<Body>>>(#[pin] State<S>);
 #[pin_project(project = StateProjected)]
 enum State<S: Service<Request<Body>>> {
     Called(#[pin] S::Future),
-    Waiting(Pin<Box<Oneshot<S, Request<Body>>>>),
+    Waiting(Box<(S, Option<Request<Body>>)>),
     Failed(Option<S::Error>),
+}
+
+impl<S: Service<Request<Body>>> PerEndpointFuture<S> {
+    /// Whether the service is not ready yet.
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self.0, State::Waiting(_))
+    }
 }
 
 impl<S: Service<Request<Body>>> Future for PerEndpointFuture<S> {
     type Output = Result<S::Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().0.project() {
+        let mut state = self.project().0;
+        if let StateProjected::Waiting(waiting) = state.as_mut().project() {
+            let (service, request) = &mut **waiting;
+            ready!(service.poll_ready(cx))?;
+            let called = request.take().map(|request| service.call(request));
+            state.set(called.map_or(State::Failed(None), State::Called));
+        }
+        match state.project() {
             StateProjected::Called(future) => future.poll(cx),
-            StateProjected::Waiting(future) => future.as_mut().poll(cx),
+            // Not any more.
+            StateProjected::Waiting(_) => Poll::Pending,
             StateProjected::Failed(error) => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),
                 // Polled again after the end.

@@ -37,16 +37,6 @@ const ALL: &[Deliberate] = &[
         },
     },
     Deliberate {
-        documented: "which endpoint was late",
-        reason: "the try that was given up took its endpoint along",
-        fields: &["log.upstream_host"],
-        when: |met| {
-            let flags = met.envoy.get("log.response_flags");
-            flags.is_some_and(|it| it.split(',').any(|it| it == "UT"))
-                && !met.ours.contains_key("log.upstream_host")
-        },
-    },
-    Deliberate {
         documented: "`x-forwarded-for` of a copy",
         reason: "a library does not know its own address",
         fields: &["shadow[].header.x-forwarded-for"],

@@ -9,6 +9,7 @@ mod destination_rules;
 mod dns;
 mod endpoints;
 mod gateway_hosts;
+mod late;
 mod load_balancing;
 mod locality;
 mod mesh_hosts;

@@ -22,7 +22,7 @@ use crate::support::{build, mesh, seen, service, text, virtual_service};
 
 /// What an endpoint does with a try.
 #[derive(Clone, Copy)]
-enum Does {
+pub(crate) enum Does {
     Answer(u16),
     Fail(io::ErrorKind),
     Hang,
@@ -32,8 +32,8 @@ use Does::{Answer, Fail, Hang};
 
 /// A try as its endpoint saw it: the endpoint, the time since the beginning, and what it was told.
 #[derive(Clone, Debug, PartialEq)]
-struct Try {
-    endpoint: String,
+pub(crate) struct Try {
+    pub(crate) endpoint: String,
     elapsed: u64,
     expected: Option<String>,
     grpc_timeout: Option<String>,
@@ -41,18 +41,18 @@ struct Try {
 
 /// What endpoints do, one try after the other; the last over and over.
 #[derive(Clone)]
-struct Script {
+pub(crate) struct Script {
     steps: Arc<Mutex<VecDeque<Does>>>,
     tries: Arc<Mutex<Vec<Try>>>,
-    began: Instant,
+    pub(crate) began: Instant,
 }
 
-type Answering = Pin<Box<dyn Future<Output = io::Result<Response<Full<Bytes>>>> + Send>>;
-type Scripted = tower::util::ServiceFn<Box<dyn Fn(Request<Body>) -> Answering + Send>>;
-type Transport = PerEndpoint<Box<dyn Fn(&Endpoint) -> Scripted + Send + Sync>>;
+pub(crate) type Answering = Pin<Box<dyn Future<Output = io::Result<Response<Full<Bytes>>>> + Send>>;
+pub(crate) type Scripted = tower::util::ServiceFn<Box<dyn Fn(Request<Body>) -> Answering + Send>>;
+pub(crate) type Transport = PerEndpoint<Box<dyn Fn(&Endpoint) -> Scripted + Send + Sync>>;
 
 impl Script {
-    fn new(steps: &[Does]) -> Self {
+    pub(crate) fn new(steps: &[Does]) -> Self {
         Self {
             steps: Arc::new(Mutex::new(steps.iter().copied().collect())),
             tries: Arc::default(),
@@ -88,7 +88,7 @@ impl Script {
         })
     }
 
-    fn proxy(&self, mesh: &Mesh) -> Forward<Transport> {
+    pub(crate) fn proxy(&self, mesh: &Mesh) -> Forward<Transport> {
         let script = self.clone();
         mesh.forward_with(Box::new(move |endpoint: &Endpoint| {
             let (script, address) = (script.clone(), endpoint.address().to_string());
@@ -99,12 +99,12 @@ impl Script {
             as Box<dyn Fn(&Endpoint) -> Scripted + Send + Sync>)
     }
 
-    fn tries(&self) -> Vec<Try> {
+    pub(crate) fn tries(&self) -> Vec<Try> {
         std::mem::take(&mut self.tries.lock().unwrap())
     }
 }
 
-fn get(headers: &[(&str, &str)]) -> Request<Body> {
+pub(crate) fn get(headers: &[(&str, &str)]) -> Request<Body> {
     let mut request = Request::get("/").header("host", "a.com");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -113,7 +113,7 @@ fn get(headers: &[(&str, &str)]) -> Request<Body> {
 }
 
 /// One host with these endpoints, and a rule for it with more lines.
-fn rules(numbers: &[u8], more: &str) -> String {
+pub(crate) fn rules(numbers: &[u8], more: &str) -> String {
     let rule =
         format!("  hosts: [a.com]\n  http:\n  - route: [{{destination: {{host: a.com}}}}]\n{more}");
     service("a.com", 80, numbers) + &virtual_service("a", &rule)

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::mesh::Mesh;
+use tower_mesh::transport::{HttpTransport, Transport as _};
 
 use crate::support::{ONCE, get, mesh, mesh_with, raw, upstream};
 
@@ -63,6 +65,29 @@ async fn a_kept_connection_found_closed_is_replaced() {
         ok(&mesh).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// The time of a try begins when this says that there is a connection.
+#[tokio::test]
+async fn a_request_is_connecting_until_it_has_a_connection() {
+    let (port, seen) = upstream(false, |_| std::future::pending()).await;
+    let endpoint = Endpoint::new(Address::new("127.0.0.1", port), Default::default());
+    let request = Request::get("/").header("host", "a.com");
+    let request = request.body(tower_mesh::body::Body::empty()).unwrap();
+    let mut sending = HttpTransport::new().send(&endpoint, request);
+    assert!(HttpTransport::is_connecting(&sending));
+    let connected = std::future::poll_fn(|cx| {
+        assert!(std::pin::Pin::new(&mut sending).poll(cx).is_pending());
+        match HttpTransport::is_connecting(&sending) {
+            true => std::task::Poll::Pending,
+            false => std::task::Poll::Ready(()),
+        }
+    });
+    let limit = Duration::from_secs(10);
+    tokio::time::timeout(limit, connected)
+        .await
+        .expect("a connection");
+    assert!(seen.requests() <= 1, "and no answer");
 }
 
 /// With one request allowed at a time: the one that goes on with another connection is still one.

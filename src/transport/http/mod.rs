@@ -116,6 +116,10 @@ impl Transport for HttpTransport {
         true
     }
 
+    fn is_connecting(sending: &HttpFuture) -> bool {
+        matches!(sending.0, State::Waiting(_))
+    }
+
     fn send(&self, endpoint: &Endpoint, mut request: Request<Body>) -> HttpFuture {
         let http2 = endpoint.protocol().is_http2(request.version());
         let leased = self.lease(endpoint, &request, http2);
