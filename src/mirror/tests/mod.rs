@@ -234,7 +234,7 @@ async fn what_goes_nowhere_is_not_mirrored() {
         (ResponseFlags::NO_HEALTHY_UPSTREAM, 0),
         (ResponseFlags::NO_CLUSTER_FOUND, 0),
         (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, 1),
-        (ResponseFlags::UPSTREAM_OVERFLOW, 1),
+        (ResponseFlags::UPSTREAM_OVERFLOW, 0),
     ] {
         let copy = Seen::default();
         let upstream = service_fn(move |_: Request<RequestBody<Full<Bytes>>>| async move {
