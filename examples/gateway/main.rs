@@ -7,6 +7,10 @@
 //!
 //! It prints `listening on ADDR` once it is ready and reads changed files anew;
 //! a bad configuration is printed and the last good one stays in force.
+//!
+//! As a gateway (`--gateway NS/NAME`) it faces strangers: it notes in `x-forwarded-for` who
+//! connected, and believes what requests say of where they come from only as far as
+//! `--trusted-hops` says. As a sidecar it believes the application beside it.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -32,10 +36,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
+use tower::util::{Either, option_layer};
 use tower::{Layer as _, Service as _};
 use tower_mesh::access_log::{AccessLogLayer, AccessLogged};
 use tower_mesh::context::Connection;
-use tower_mesh::mesh::{Forward, Mesh};
+use tower_mesh::mesh::{Edge, EdgeLayer, Forward, Mesh};
 use tower_mesh::transport::HttpTransport;
 
 use access_log::Lines;
@@ -53,6 +58,9 @@ struct Arguments {
     /// The port requests count as addressed to
     #[arg(long, default_value_t = 80, value_name = "N")]
     port: u16,
+    /// How many proxies in front of a gateway append to x-forwarded-for and are trusted
+    #[arg(long, default_value_t = 0, requires = "gateway", value_name = "N")]
+    trusted_hops: usize,
     /// Where to write a JSON object for each request; - is the standard output
     #[arg(long, value_name = "FILE|-")]
     access_log: Option<PathBuf>,
@@ -87,8 +95,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         tell(&format!("admin on {address}"));
     }
 
+    let edge = EdgeLayer::new().trusted_hops(arguments.trusted_hops);
+    let edge = options.gateway.is_some().then_some(edge);
     tokio::spawn(reload(mesh.clone(), options, stamp));
     let forward = log.layer(mesh.forward().port(arguments.port));
+    let forward = option_layer(edge).layer(forward);
     tokio::select! {
         result = serve(listener, forward) => result?,
         signal = tokio::signal::ctrl_c() => signal?,
@@ -96,7 +107,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-type Proxy = AccessLogged<Forward<HttpTransport>, Lines>;
+type Logged = AccessLogged<Forward<HttpTransport>, Lines>;
+/// At an edge, or not.
+type Proxy = Either<Edge<Logged>, Logged>;
 
 async fn serve(listener: TcpListener, forward: Proxy) -> std::io::Result<()> {
     loop {
@@ -118,7 +131,7 @@ async fn serve(listener: TcpListener, forward: Proxy) -> std::io::Result<()> {
         });
         let service = service_fn(move |mut request: Request<Incoming>| {
             let mut forward = forward.clone();
-            // What `useSourceIp` goes by.
+            // What an edge and `useSourceIp` go by.
             if let Some(connection) = connection {
                 request.extensions_mut().insert(connection);
             }

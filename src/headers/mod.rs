@@ -110,7 +110,7 @@ mod variables;
 pub(crate) use config::{authority_of, check, compile};
 pub(crate) use facts::{NotedRequest, SentRequest};
 pub(crate) use moment::time_of_day;
-pub(crate) use one_line::{join_request_lines, join_response_lines};
+pub(crate) use one_line::{join, join_request_lines, join_response_lines};
 pub use policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
 pub(crate) use read::Names;
 pub use service::{

@@ -120,14 +120,8 @@ impl Side {
     /// Appends a line, or to the line where there may be only one.
     pub(super) fn add(self, headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
         if self.keeps_in_one_line(name) && headers.contains_key(name) {
-            let mut line = Vec::new();
-            for part in headers.get_all(name).iter().chain([&value]) {
-                if !line.is_empty() {
-                    line.push(b',');
-                }
-                line.extend_from_slice(part.as_bytes());
-            }
-            if let Ok(line) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
+            let parts = headers.get_all(name).iter().chain([&value]);
+            if let Some(line) = join(parts, b",") {
                 headers.insert(name, line);
             }
             return;
@@ -159,21 +153,60 @@ fn join_lines(headers: &mut HeaderMap, side: Side) {
     for name in several {
         let lines = headers.get_all(&name).iter();
         // A line that says nothing leaves no mark.
-        let lines = lines.map(HeaderValue::as_bytes).filter(|it| !it.is_empty());
-        let joined = lines.collect::<Vec<_>>().join(&b',');
-        if let Ok(joined) = HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)) {
+        if let Some(joined) = join(lines.filter(|it| !it.is_empty()), b",") {
             headers.insert(name, joined);
         }
     }
 }
 
+/// One line of several, with this between them. It is as sensitive as the most sensitive of them.
+pub(crate) fn join<'v>(
+    lines: impl Iterator<Item = &'v HeaderValue>,
+    between: &[u8],
+) -> Option<HeaderValue> {
+    let (mut text, mut sensitive) = (Vec::new(), false);
+    for line in lines {
+        if !text.is_empty() {
+            text.extend_from_slice(between);
+        }
+        text.extend_from_slice(line.as_bytes());
+        sensitive |= line.is_sensitive();
+    }
+    let mut joined = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()?;
+    joined.set_sensitive(sensitive);
+    Some(joined)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{REQUEST, RESPONSE};
+    use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+    use super::{REQUEST, RESPONSE, Side, join_request_lines};
 
     #[test]
     fn the_names_can_be_searched() {
         assert!(REQUEST.is_sorted());
         assert!(RESPONSE.is_sorted());
+    }
+
+    #[test]
+    fn what_is_sensitive_stays_so_in_one_line_with_others() {
+        let value = |text, sensitive| {
+            let mut value = HeaderValue::from_static(text);
+            value.set_sensitive(sensitive);
+            value
+        };
+        for (first, second) in [(true, false), (false, true), (false, false)] {
+            let mut headers = HeaderMap::new();
+            headers.append(AUTHORIZATION, value("a", first));
+            let mut added = headers.clone();
+            headers.append(AUTHORIZATION, value("b", second));
+            join_request_lines(&mut headers);
+            Side::Request.add(&mut added, &AUTHORIZATION, value("b", second));
+            for headers in [headers, added] {
+                assert_eq!(headers[AUTHORIZATION], "a,b");
+                assert_eq!(headers[AUTHORIZATION].is_sensitive(), first || second);
+            }
+        }
     }
 }

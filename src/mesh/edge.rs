@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::hop::{FORWARDED_PROTO, REQUEST_ID};
 use crate::context::{Connection, DirectPeer};
+use crate::headers::join;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const EXTERNAL: HeaderName = HeaderName::from_static("x-envoy-external-address");
@@ -114,15 +115,12 @@ impl EdgeLayer {
 
 /// Appends an address to what `x-forwarded-for` says already.
 fn append(headers: &mut HeaderMap, address: IpAddr) {
-    let mut line = Vec::new();
-    for said in headers.get_all(FORWARDED_FOR) {
-        if !said.is_empty() {
-            line.extend_from_slice(said.as_bytes());
-            line.push(b',');
-        }
-    }
-    line.extend_from_slice(address.to_string().as_bytes());
-    if let Ok(line) = HeaderValue::from_maybe_shared(bytes::Bytes::from(line)) {
+    let Ok(address) = HeaderValue::try_from(address.to_string()) else {
+        return;
+    };
+    let said = headers.get_all(FORWARDED_FOR).iter();
+    let line = join(said.filter(|it| !it.is_empty()).chain([&address]), b",");
+    if let Some(line) = line {
         headers.insert(FORWARDED_FOR, line);
     }
 }

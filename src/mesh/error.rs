@@ -37,6 +37,8 @@ pub enum ErrorKind {
     NoDestination,
     /// The destination has no endpoint to send to (503 UH).
     NoHealthyUpstream,
+    /// As much is under way to the destination as its limits allow (503 UO).
+    Overflow,
     /// The endpoint could not be connected to (503 UF).
     Connect,
     /// The response took longer than the rules allow (504 UT).
@@ -82,6 +84,8 @@ impl MeshError {
             ErrorKind::NoDestination
         } else if flags.contains(ResponseFlags::NO_HEALTHY_UPSTREAM) {
             ErrorKind::NoHealthyUpstream
+        } else if flags.contains(ResponseFlags::UPSTREAM_OVERFLOW) {
+            ErrorKind::Overflow
         } else if flags.contains(ResponseFlags::UPSTREAM_CONNECTION_FAILURE) {
             ErrorKind::Connect
         } else if flags.contains(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) {

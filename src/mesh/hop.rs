@@ -8,7 +8,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, Request, Version};
 
-use crate::headers::join_request_lines;
+use crate::headers::{join, join_request_lines};
 use crate::rt::Rng;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -202,18 +202,9 @@ fn join_lines(headers: &mut HeaderMap, name: &str, between: &[u8]) {
     if lines.iter().nth(1).is_none() {
         return;
     }
-    let mut joined = Vec::new();
     // A line that says nothing leaves no mark.
-    for line in lines.iter().filter(|it| !it.is_empty()) {
-        if !joined.is_empty() {
-            joined.extend_from_slice(between);
-        }
-        joined.extend_from_slice(line.as_bytes());
-    }
-    if let (Ok(name), Ok(joined)) = (
-        HeaderName::from_bytes(name.as_bytes()),
-        HeaderValue::from_bytes(&joined),
-    ) {
+    let joined = join(lines.iter().filter(|it| !it.is_empty()), between);
+    if let (Ok(name), Some(joined)) = (HeaderName::from_bytes(name.as_bytes()), joined) {
         headers.insert(name, joined);
     }
 }
@@ -233,7 +224,7 @@ fn random_uuid(dice: &Rng) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Request};
+    use http::{HeaderMap, HeaderValue, Request};
 
     use super::{Upgrade, random_uuid, read_host, receive, scheme, upgrade};
     use crate::body::Body;
@@ -287,6 +278,19 @@ mod tests {
             &[("accept", "a,b")],
         );
         check(&[("x-request-id", ""), ("expect", "100-continue")], &[]);
+    }
+
+    #[test]
+    fn a_cookie_in_crumbs_is_one_line_and_as_sensitive_as_they_are() {
+        let request = Request::get("/").version(http::Version::HTTP_2);
+        let mut crumb = HeaderValue::from_static("a=b");
+        crumb.set_sensitive(true);
+        let request = request.header("cookie", crumb).header("cookie", "c=d");
+        let mut request = request.body(Body::empty()).expect("a valid request");
+        read_host(&mut request);
+        let cookie = &request.headers()["cookie"];
+        assert_eq!(cookie, "a=b; c=d");
+        assert!(cookie.is_sensitive());
     }
 
     #[test]

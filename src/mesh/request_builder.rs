@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
 
@@ -27,6 +27,8 @@ pub struct RequestBuilder<'c, T> {
     /// Pairs for the query, as they stand in a URL.
     query: String,
     body: Body,
+    /// Whether the body is JSON, which its header says unless another says otherwise.
+    is_json: bool,
     /// Why there can be no such request.
     fault: Option<BoxError>,
 }
@@ -100,6 +102,7 @@ impl<T: Transport + Clone> MeshClient<T> {
             request: Request::builder().method(method).uri(url),
             query: String::new(),
             body: Body::empty(),
+            is_json: false,
             fault: None,
         }
     }
@@ -118,6 +121,7 @@ impl<T: Transport + Clone> RequestBuilder<'_, T> {
 
     /// The same with this body: text, bytes, or a [`Body`] that streams.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.is_json = false;
         self.body = body.into();
         self
     }
@@ -148,13 +152,13 @@ impl<T: Transport + Clone> RequestBuilder<'_, T> {
         self
     }
 
-    /// The same with this value as JSON in its body, and `content-type: application/json`.
+    /// The same with this value as JSON in its body, and `content-type: application/json` unless the
+    /// request says another, before or after.
     #[cfg(feature = "json")]
     pub fn json<V: serde::Serialize + ?Sized>(mut self, value: &V) -> Self {
         match serde_json::to_vec(value) {
             Ok(text) => {
-                let kind = HeaderValue::from_static("application/json");
-                self.request = self.request.header(http::header::CONTENT_TYPE, kind);
+                self.is_json = true;
                 self.body = Body::from(text);
             }
             Err(error) => self.fault = Some(error.into()),
@@ -183,6 +187,10 @@ impl<T: Transport + Clone> RequestBuilder<'_, T> {
         if !self.query.is_empty() {
             let uri = with_query(request.uri(), &self.query);
             *request.uri_mut() = uri.map_err(|error| invalid(error.into()))?;
+        }
+        if self.is_json {
+            let kind = HeaderValue::from_static("application/json");
+            request.headers_mut().entry(CONTENT_TYPE).or_insert(kind);
         }
         let response: Response<_> = self.client.send(request).await?;
         Ok(ClientResponse::new(response))

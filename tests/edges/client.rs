@@ -206,6 +206,28 @@ async fn json_goes_out_and_comes_back() {
     );
     let text = client.get("http://reviews/name").send().await.unwrap();
     assert!(text.json::<serde_json::Value>().await.is_err());
+    // What it is called is the caller's to say, once.
+    let kinds = Router::new().fallback(|headers: http::HeaderMap| async move {
+        let kinds = headers.get_all("content-type").iter();
+        let kinds = kinds.map(|it| it.to_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>().join(" and ")
+    });
+    let entry = ServiceEntry::http("kinds", [serve(kinds).await]);
+    let resources = Resources::new().with("kinds", entry);
+    let (other, _) = Mesh::builder().resources(resources).build().unwrap();
+    let other = other.client();
+    let post = || other.post("http://kinds/");
+    let (name, of_its_own) = ("content-type", "application/vnd.shop+json");
+    for (request, want) in [
+        (post().json(&sent), "application/json"),
+        (post().header(name, of_its_own).json(&sent), of_its_own),
+        (post().json(&sent).header(name, of_its_own), of_its_own),
+        (post().json(&sent).json(&sent), "application/json"),
+        (post().json(&sent).body("text"), ""),
+    ] {
+        let seen = request.send().await.unwrap().text().await.unwrap();
+        assert_eq!(seen, want);
+    }
     // A map whose keys are no texts is none of JSON's.
     let wrong = std::collections::HashMap::from([((1, 2), 3)]);
     let error = client.post("http://reviews/echo").json(&wrong).send().await;

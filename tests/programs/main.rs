@@ -5,6 +5,7 @@
 mod canary;
 mod check;
 mod examples;
+mod gateway;
 mod grpcio;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

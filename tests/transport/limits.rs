@@ -38,7 +38,8 @@ async fn ask(mesh: &Mesh) -> String {
             let overloaded = error.clone().into_response::<Full<Bytes>>();
             let overloaded = overloaded.headers().contains_key("x-envoy-overloaded");
             let (status, flags) = (error.reply().status.as_u16(), error.flags());
-            format!("{status} {flags} {overloaded}")
+            let kind = error.kind();
+            format!("{status} {flags} {kind:?} {overloaded}")
         }
     }
 }
@@ -69,7 +70,7 @@ async fn until(what: impl Fn() -> bool) {
     panic!("it never came to that");
 }
 
-const OVERFLOW: &str = "503 UO true";
+const OVERFLOW: &str = "503 UO Overflow true";
 
 #[tokio::test]
 async fn requests_beyond_the_limit_are_refused_at_once_whatever_the_protocol() {
@@ -338,7 +339,7 @@ async fn a_connection_that_breaks_makes_room_for_another() {
     for _ in 0..5 {
         let several = futures::future::join_all((0..3).map(|_| ask(&mesh)));
         for answer in several.await {
-            assert_eq!(answer, "503 UC false");
+            assert_eq!(answer, "503 UC Reset false");
         }
     }
 }
