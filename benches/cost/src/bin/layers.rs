@@ -13,22 +13,33 @@
 )]
 
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use tower::{Layer as _, Service};
-use tower_mesh::context::MatchedPath;
+use tower_mesh::access_log::{AccessLogEntry, AccessLogLayer};
+use tower_mesh::api::{HttpRoute, Resources, VirtualService};
+use tower_mesh::balance::BalanceLayer;
+use tower_mesh::connection_pool::ConnectionPoolLayer;
+use tower_mesh::context::{Connection, MatchedPath};
 use tower_mesh::cors_policy::{CorsLayer, CorsPolicy};
 use tower_mesh::direct_response::{DirectResponseLayer, DirectResponsePolicy};
+use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::fault::{FaultLayer, FaultPolicy};
 use tower_mesh::headers::{
     HeaderOperations, RequestHeaders, RequestHeadersLayer, ResponseHeaders, ResponseHeadersLayer,
 };
+use tower_mesh::limits::{Limits, MostAtATime};
+use tower_mesh::load_balancer::LoadBalancerPolicy;
+use tower_mesh::mesh::{EdgeLayer, Inbound, Mesh};
 use tower_mesh::mirror::{MirrorLayer, MirrorPolicy};
+use tower_mesh::outlier_detection::OutlierDetectionPolicy;
 use tower_mesh::percent::Percent;
 use tower_mesh::redirect::{RedirectLayer, RedirectPolicy};
-use tower_mesh::retries::{RetryLayer, RetryOn, RetryPolicy};
+use tower_mesh::reply::ReplyBodyLayer;
+use tower_mesh::retries::{HedgeLayer, HedgePolicy, RetryLayer, RetryOn, RetryPolicy};
 use tower_mesh::rewrite::{RewriteLayer, RewritePolicy};
 use tower_mesh::timeout::{TimeoutLayer, TimeoutPolicy};
 
@@ -37,9 +48,12 @@ use tower_mesh_cost::{Leaf, request, runtime};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The layers by name; `nothing` is the service without one.
-const LAYERS: [&str; 12] = [
+/// The layers by name; `nothing` is the service without one, `connected` the same with requests that
+/// say where they come from, and `mesh` what an access log goes around.
+const LAYERS: [&str; 22] = [
     "nothing",
+    "connected",
+    "mesh",
     "fault",
     "redirect",
     "direct-response",
@@ -51,18 +65,28 @@ const LAYERS: [&str; 12] = [
     "retry",
     "mirror-none",
     "mirror",
+    "connection-pool",
+    "balance",
+    "balance-outliers",
+    "hedge",
+    "reply-body",
+    "inbound",
+    "edge",
+    "access-log",
 ];
 
 type Body = Full<bytes::Bytes>;
 
 /// Sends `count` requests through one layer; nothing for a name that is none.
-async fn drive_layer(layer: &str, count: u64) -> Option<()> {
+async fn drive_layer(name: &str, count: u64) -> Option<()> {
     let header = || {
         let value = HeaderValue::from_static("1");
         HeaderOperations::new().set(HeaderName::from_static("x-mesh"), value)
     };
-    match layer {
+    match name {
         "nothing" => send(Leaf, count).await,
+        "connected" => send_each(Leaf, connected, count).await,
+        "mesh" => send(inbound(), count).await,
         "fault" => send(FaultLayer::new(FaultPolicy::default()).layer(Leaf), count).await,
         "redirect" => send(RedirectLayer::new(RedirectPolicy::new()).layer(Leaf), count).await,
         "direct-response" => {
@@ -92,19 +116,80 @@ async fn drive_layer(layer: &str, count: u64) -> Option<()> {
             send(RetryLayer::new(policy).layer(Leaf), count).await;
         }
         "mirror-none" | "mirror" => {
-            let share = Percent::from_whole(if layer == "mirror" { 100 } else { 0 });
+            let share = Percent::from_whole(if name == "mirror" { 100 } else { 0 });
             send(
                 MirrorLayer::new(MirrorPolicy::new(share), Leaf).layer(Leaf),
                 count,
             )
             .await;
         }
+        "connection-pool" => {
+            let mut most = MostAtATime::default();
+            most.requests = Some(1024);
+            send(
+                ConnectionPoolLayer::new(Limits::new(most)).layer(Leaf),
+                count,
+            )
+            .await;
+        }
+        "balance" | "balance-outliers" => {
+            let endpoint = |port| Endpoint::new(Address::new("10.0.0.1", port), Default::default());
+            let endpoints: Vec<_> = (1..=4).map(endpoint).collect();
+            let mut layer = BalanceLayer::new(LoadBalancerPolicy::default(), endpoints);
+            if name == "balance-outliers" {
+                layer = layer.outlier_detection(OutlierDetectionPolicy::default());
+            }
+            send(layer.layer(|_: &Endpoint| Leaf), count).await;
+        }
+        "hedge" => {
+            let policy = HedgePolicy::new(1, Duration::from_secs(5));
+            send(HedgeLayer::new(policy).layer(Leaf), count).await;
+        }
+        "reply-body" => send(ReplyBodyLayer::new().layer(Leaf), count).await,
+        "inbound" => send(inbound(), count).await,
+        "edge" => send_each(EdgeLayer::new().layer(Leaf), connected, count).await,
+        "access-log" => {
+            let log = AccessLogLayer::new(|entry: &AccessLogEntry| {
+                black_box(entry);
+            });
+            send(log.layer(inbound()), count).await;
+        }
         _ => return None,
     }
     Some(())
 }
 
-async fn send<S>(mut service: S, count: u64)
+/// A mesh of one rule around the service.
+fn inbound() -> Inbound<Leaf> {
+    let rule = HttpRoute::to("service-100.example.com");
+    let rules = VirtualService::of_hosts(["service-100.example.com"]).http([rule]);
+    let resources = Resources::new().with("it", rules);
+    let (mesh, _) = Mesh::builder()
+        .resources(resources)
+        .lenient(true)
+        .build()
+        .unwrap();
+    mesh.inbound_layer().layer(Leaf)
+}
+
+/// A request that says where it comes from, as servers behind an edge note it.
+fn connected() -> Request<Body> {
+    let mut request = request();
+    request.extensions_mut().insert(Connection {
+        remote: SocketAddr::from(([10, 0, 0, 9], 4711)),
+        local: SocketAddr::from(([10, 0, 0, 1], 80)),
+    });
+    request
+}
+
+async fn send<S>(service: S, count: u64)
+where
+    S: Service<Request<Body>>,
+{
+    send_each(service, request, count).await;
+}
+
+async fn send_each<S>(mut service: S, request: fn() -> Request<Body>, count: u64)
 where
     S: Service<Request<Body>>,
 {
