@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::failure::Failure;
-use crate::limits::{Limits, Permit};
+use crate::limits::{Limits, RequestPermit};
 use crate::reply::{FromLocalReply, GuardedBody, LocalReply, is_grpc};
 
 /// Wraps services in [`ConnectionPool`].
@@ -82,7 +82,7 @@ pub struct ResponseFuture<F> {
     /// Nothing where the request is refused.
     #[pin]
     call: Option<F>,
-    permit: Option<Permit>,
+    permit: Option<RequestPermit>,
     grpc: bool,
 }
 
@@ -107,4 +107,4 @@ where
 }
 
 /// A response's body whose request counts until it has ended or is dropped.
-pub type Admitted<R> = GuardedBody<R, Permit>;
+pub type Admitted<R> = GuardedBody<R, RequestPermit>;

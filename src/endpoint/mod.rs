@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
-use crate::limits::{Limits, Permit};
+use crate::limits::{Limits, RequestPermit};
 
 mod address;
 mod ejections;
@@ -337,14 +337,19 @@ struct Load {
 #[must_use = "the request counts as ended when this is dropped"]
 pub struct InFlight {
     load: Arc<Load>,
-    /// In a box, for few destinations have limits.
-    permit: Option<Box<Permit>>,
+    permit: Option<RequestPermit>,
 }
 
 impl InFlight {
+    /// The endpoint's errors, gateway errors and failures on this side, each in a row.
+    pub(crate) fn failures(&self) -> &[AtomicU32; 3] {
+        &self.load.failures
+    }
+
     /// The same, with the permit that the request has of its destination.
-    pub(crate) fn permitted(mut self, permit: Permit) -> Self {
-        self.permit = Some(Box::new(permit));
+    #[inline]
+    pub(crate) fn permitted(mut self, permit: RequestPermit) -> Self {
+        self.permit = Some(permit);
         self
     }
 }

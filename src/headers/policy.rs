@@ -20,7 +20,11 @@ pub struct HeaderOperations {
 
 /// What is done to the headers of a request before it is sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct RequestHeaders(Vec<HeaderOperations>);
+pub struct RequestHeaders {
+    passes: Vec<HeaderOperations>,
+    /// Whether all values are as they are written.
+    plain: bool,
+}
 
 /// What is done to the headers of a response before it is returned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -104,6 +108,12 @@ impl HeaderOperations {
 
     #[inline]
     fn take_off(&self, headers: &mut HeaderMap) {
+        if !self.remove.is_empty() {
+            self.remove_from(headers);
+        }
+    }
+
+    fn remove_from(&self, headers: &mut HeaderMap) {
         for name in &self.remove {
             headers.remove(name);
         }
@@ -152,19 +162,25 @@ impl RequestHeaders {
     /// One pass.
     #[must_use]
     pub fn new(operations: HeaderOperations) -> Self {
-        Self(vec![operations])
+        Self::of(vec![operations])
     }
 
     /// The same; then another pass over what the passes before made of the headers.
     #[must_use]
-    pub fn then(mut self, operations: HeaderOperations) -> Self {
-        self.0.push(operations);
-        self
+    pub fn then(self, operations: HeaderOperations) -> Self {
+        let mut passes = self.passes;
+        passes.push(operations);
+        Self::of(passes)
+    }
+
+    fn of(passes: Vec<HeaderOperations>) -> Self {
+        let plain = passes.iter().all(HeaderOperations::is_plain);
+        Self { passes, plain }
     }
 
     /// Changes the headers of `request`, which the caller has taken out of it.
     pub fn apply<B>(&self, request: &Request<B>, headers: &mut HeaderMap) {
-        for operations in &self.0 {
+        for operations in &self.passes {
             operations.apply(headers, Side::Request, |headers, format| {
                 format(&Facts::Request(RequestFacts {
                     method: request.method(),
@@ -181,9 +197,9 @@ impl RequestHeaders {
 
     /// The same for a request from which nothing is borrowed.
     pub(crate) fn apply_in<B>(&self, request: &mut Request<B>) {
-        if self.0.iter().all(HeaderOperations::is_plain) {
+        if self.plain {
             let headers = request.headers_mut();
-            for operations in &self.0 {
+            for operations in &self.passes {
                 operations.apply_plain(headers, Side::Request);
             }
             return;
@@ -194,7 +210,7 @@ impl RequestHeaders {
     }
 
     pub(super) fn from_passes(passes: Vec<HeaderOperations>) -> Option<Self> {
-        effective(passes).map(Self)
+        effective(passes).map(Self::of)
     }
 }
 

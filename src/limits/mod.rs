@@ -109,6 +109,20 @@ impl Drop for Permit {
     }
 }
 
+/// A request that is under way; dropping it is its end.
+///
+/// One word, so that whoever carries it for each request needs no box for it.
+#[derive(Debug)]
+#[must_use = "the request counts as ended when this is dropped"]
+pub struct RequestPermit(Arc<Counts>);
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        let requests = self.0.get(Kind::Request);
+        requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Limits {
     /// Limits with nothing under way.
     #[must_use]
@@ -141,26 +155,26 @@ impl Limits {
 
     /// A request begins; nothing where too many are under way.
     #[must_use]
-    pub fn request(&self) -> Option<Permit> {
-        let permit = self.take(Kind::Request, self.most.requests.unwrap_or(u32::MAX))?;
+    pub fn request(&self) -> Option<RequestPermit> {
+        self.count(Kind::Request, self.most.requests)?;
         if let Some(recent) = &self.recent {
             recent.note();
         }
-        Some(permit)
+        Some(RequestPermit(self.counts.clone()))
     }
 
     /// A request begins to wait for a connection; nothing where too many wait.
     #[must_use]
     pub fn pending(&self) -> Option<Permit> {
-        self.take(Kind::Pending, self.most.pending.unwrap_or(u32::MAX))
+        self.take(Kind::Pending, self.most.pending)
     }
 
     /// A connection is made; nothing where there are too many, unless it is the endpoint's first.
     #[must_use]
     pub fn connection(&self, first: bool) -> Option<Permit> {
         let most = match first {
-            true => u32::MAX,
-            false => self.most.connections.unwrap_or(u32::MAX),
+            true => None,
+            false => self.most.connections,
         };
         self.take(Kind::Connection, most)
     }
@@ -168,7 +182,7 @@ impl Limits {
     /// A request is to be tried again; nothing where too many are.
     #[must_use]
     pub fn retry(&self) -> Option<Permit> {
-        self.take(Kind::Retry, self.most_retries().unwrap_or(u32::MAX))
+        self.take(Kind::Retry, self.most_retries())
     }
 
     /// How many retries may be under way just now: with a budget it hangs on the requests.
@@ -209,14 +223,21 @@ impl Limits {
         self.counts.get(Kind::Retry).load(Ordering::Relaxed)
     }
 
-    fn take(&self, kind: Kind, most: u32) -> Option<Permit> {
+    fn take(&self, kind: Kind, most: Option<u32>) -> Option<Permit> {
+        self.count(kind, most)?;
+        let counts = self.counts.clone();
+        Some(Permit { counts, kind })
+    }
+
+    /// Counts one more, unless there are too many.
+    fn count(&self, kind: Kind, most: Option<u32>) -> Option<()> {
         let count = self.counts.get(kind);
+        let most = most.unwrap_or(u32::MAX);
         let more = |now: u32| (now < most).then(|| now.saturating_add(1));
         count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .ok()?;
-        let counts = self.counts.clone();
-        Some(Permit { counts, kind })
+        Some(())
     }
 }
 

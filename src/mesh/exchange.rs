@@ -89,8 +89,8 @@ where
             Ok(routed) => {
                 let call = match chain.prepare(&routed, &mut request) {
                     Some(prepared) => {
-                        let request = request.map(RequestBody::erase);
-                        chain.send(prepared, StreamInfo::of(routed), request)
+                        let info = StreamInfo::of(routed);
+                        chain.send(prepared, info, request.map(RequestBody::erase))
                     }
                     None => {
                         notes.info.set_route(routed.clone());

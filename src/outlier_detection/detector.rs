@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::outcome::Outcome;
 use super::policy::OutlierDetectionPolicy;
 use super::rates::{RateStatus, Volume, judge};
-use super::row::{clear, one_more};
+use super::row::{clear, end_rows, one_more};
 use crate::endpoint::{Ejections, Endpoint, Tally};
 use crate::rt::{Rng, later};
 
@@ -127,6 +127,11 @@ impl OutlierDetection {
         &self.policy
     }
 
+    /// Whether a [good](Outcome::is_good) answer ends rows of failures and means nothing else.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     /// How well endpoints did in the last whole interval, and the same of failures on this side
     /// where those are counted by themselves; nothing where nobody looks, or there was not enough.
     #[must_use]
@@ -235,10 +240,8 @@ impl OutlierDetection {
     #[inline]
     pub fn report(&self, endpoints: &[Endpoint], place: usize, outcome: Outcome) {
         match (endpoints.get(place), outcome) {
-            (Some(endpoint), Outcome::Response(status)) if self.is_plain && status < 500 => {
-                let [errors, gateway, _] = endpoint.failures();
-                clear(errors);
-                clear(gateway);
+            (Some(endpoint), outcome) if self.is_plain && outcome.is_good() => {
+                end_rows(endpoint.failures());
             }
             _ => self.weigh(endpoints, place, outcome),
         }
@@ -290,8 +293,7 @@ impl OutlierDetection {
         };
         tallies.inspect(|it| it.answers.count(status < 500));
         if status < 500 {
-            clear(errors);
-            clear(gateway);
+            end_rows(endpoint.failures());
             return;
         }
         let by_gateway = matches!(status, 502..=504);

@@ -48,3 +48,4 @@ pub use detector::OutlierDetection;
 pub use outcome::{Outcome, grpc_status};
 pub use policy::{FailurePercentage, OutlierDetectionPolicy, SuccessRate};
 pub use rates::RateStatus;
+pub(crate) use row::end_rows;

@@ -38,6 +38,12 @@ impl Outcome {
         Self::Response(code.map_or(status.as_u16(), grpc_status))
     }
 
+    /// Whether it is an answer and no error of the endpoint's.
+    #[inline]
+    pub(crate) const fn is_good(self) -> bool {
+        matches!(self, Self::Response(..500))
+    }
+
     /// The same of what kept an endpoint from answering.
     #[must_use]
     pub const fn of_failure(failure: &Failure) -> Option<Self> {

@@ -7,7 +7,7 @@ use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
 use super::response_body::ResponseBody;
-use super::routed::{FromRoute, Has as _, Routed};
+use super::routed::{FromRoute, Routed};
 use super::stream_info::StreamInfo;
 use crate::context::ResponseFlags;
 use crate::failure::Failure;

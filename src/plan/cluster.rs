@@ -108,6 +108,17 @@ impl Declared {
     }
 }
 
+/// What outlier detection asks of the requests of a destination.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Watch {
+    #[default]
+    Not,
+    /// To be told of failures; a good answer ends rows of them, and that is all.
+    Failures,
+    /// To be told what becomes of each.
+    All,
+}
+
 impl Cluster {
     /// A destination as it is known: the one of the plan before where nothing is different, else
     /// another that goes on where that one is.
@@ -225,8 +236,13 @@ impl Cluster {
     }
 
     /// Whether what becomes of its requests is to be reported.
-    pub(super) const fn is_watched(&self) -> bool {
-        self.outliers.is_some()
+    #[inline]
+    pub(super) fn watch(&self) -> Watch {
+        match &self.outliers {
+            None => Watch::Not,
+            Some(outliers) if outliers.is_plain() => Watch::Failures,
+            Some(_) => Watch::All,
+        }
     }
 
     /// Reports what became of a request to the endpoint of this place.

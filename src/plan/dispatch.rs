@@ -19,6 +19,7 @@ use pin_project::{pin_project, pinned_drop};
 use tower_service::Service;
 
 use super::attempts;
+use super::cluster::Watch;
 use super::look_up::{self, Found, LookUp};
 use super::response_body::ResponseBody;
 use super::routed::Routed;
@@ -32,7 +33,7 @@ use crate::failure::{ClassifyFailure, Failure};
 use crate::headers::join_response_lines;
 use crate::host;
 use crate::load_balancer::Pick;
-use crate::outlier_detection::Outcome;
+use crate::outlier_detection::{Outcome, end_rows};
 use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
 use crate::rt::{Rng, is_late, leave, say_connecting};
@@ -53,8 +54,7 @@ struct Picked<'r> {
     endpoint: &'r Endpoint,
     /// Its place in the destination.
     place: u32,
-    /// Whether outlier detection asks what becomes of the request.
-    watched: bool,
+    watch: Watch,
 }
 
 impl<T> Dispatch<T> {
@@ -77,17 +77,17 @@ impl<T> Dispatch<T> {
             return Ok(Picked {
                 endpoint,
                 place: 0,
-                watched: false,
+                watch: Watch::Not,
             });
         }
         let cluster = routed.cluster().ok_or_else(no_cluster)?;
         let (tried, left) = (routed.tried(), routed.left());
-        let hash = match &routed.route().balancing {
-            Some(balancing) if cluster.is_by_hash() => {
+        let hash = match cluster.is_by_hash() {
+            true => routed.route().balancing.as_ref().and_then(|it| {
                 let roll = self.dice.next_u64();
-                balancing.hash(request, routed.proxy, roll, cookies)
-            }
-            _ => None,
+                it.hash(request, routed.proxy, roll, cookies)
+            }),
+            false => None,
         };
         let mut again = 0;
         let place = loop {
@@ -106,7 +106,7 @@ impl<T> Dispatch<T> {
         Ok(Picked {
             endpoint: endpoint.ok_or_else(no_healthy_upstream)?,
             place: place as u32,
-            watched: cluster.is_watched(),
+            watch: cluster.watch(),
         })
     }
 }
@@ -158,7 +158,7 @@ impl<T: Transport + Clone> Dispatch<T> {
         let Picked {
             endpoint,
             place,
-            watched,
+            watch,
         } = picked;
         let (attempt, proxy, names_host) = (routed.attempt, routed.proxy, routed.names_host);
         if request.uri().scheme_str() == Some("https") {
@@ -211,7 +211,7 @@ impl<T: Transport + Clone> Dispatch<T> {
                             reply: None,
                             info: Some(info),
                             grpc,
-                            watched,
+                            watch,
                         };
                     }
                 }
@@ -241,7 +241,7 @@ impl<T: Transport + Clone> Dispatch<T> {
             reply: None,
             info: Some(info),
             grpc,
-            watched,
+            watch,
         }
     }
 }
@@ -279,8 +279,7 @@ pub(crate) struct DispatchFuture<T: Transport> {
     reply: Option<Box<LocalReply>>,
     info: Option<StreamInfo>,
     grpc: bool,
-    /// Whether outlier detection asks what becomes of it.
-    watched: bool,
+    watch: Watch,
 }
 
 #[pinned_drop]
@@ -289,7 +288,7 @@ impl<T: Transport> PinnedDrop for DispatchFuture<T> {
         let this = self.project();
         // Given up before its response: the endpoint is to blame only where its time was up.
         if this.info.is_some() && is_late() {
-            if *this.watched {
+            if *this.watch != Watch::Not {
                 attempts::report(this.info.as_ref(), Outcome::Timeout);
             }
             leave(|| this.info.take().unwrap_or_default());
@@ -306,7 +305,7 @@ impl<T: Transport> DispatchFuture<T> {
             reply: Some(Box::new(reply)),
             info: Some(info),
             grpc,
-            watched: false,
+            watch: Watch::Not,
         }
     }
 }
@@ -340,7 +339,7 @@ impl<T: Transport> Future for DispatchFuture<T> {
             None => return Poll::Ready(Ok(this.answer())),
         };
         this.call.set(None);
-        let watched = std::mem::take(this.watched);
+        let watch = std::mem::take(this.watch);
         match ended {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();
@@ -348,9 +347,14 @@ impl<T: Transport> Future for DispatchFuture<T> {
                 if this.info.as_ref().is_some_and(proxy) {
                     join_response_lines(&mut head.headers);
                 }
-                if watched {
+                if watch != Watch::Not {
                     let outcome = Outcome::of_response(head.status, &head.headers, *this.grpc);
-                    attempts::report(this.info.as_ref(), outcome);
+                    match this.in_flight {
+                        Some(it) if watch == Watch::Failures && outcome.is_good() => {
+                            end_rows(it.failures());
+                        }
+                        _ => attempts::report(this.info.as_ref(), outcome),
+                    }
                 }
                 let mut info = this.info.take().unwrap_or_default();
                 let in_flight = this.in_flight.take();
@@ -362,7 +366,9 @@ impl<T: Transport> Future for DispatchFuture<T> {
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Err(error) => {
-                if watched && let Some(outcome) = Outcome::of_failure(&error.classify()) {
+                if watch != Watch::Not
+                    && let Some(outcome) = Outcome::of_failure(&error.classify())
+                {
                     attempts::report(this.info.as_ref(), outcome);
                 }
                 *this.reply = Some(Box::new(LocalReply::for_failure(error.classify(), false)));

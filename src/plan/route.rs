@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::balancing::Balancing;
-use super::routed::{Has, Routed};
+use super::routed::OfRoute;
 use crate::cors_policy::CorsPolicy;
 use crate::direct_response::DirectResponsePolicy;
 use crate::fault::FaultPolicy;
@@ -136,27 +136,40 @@ impl Route {
     }
 }
 
-macro_rules! has {
-    ($($policy:ty: |$routed:ident| $find:expr;)*) => { $(
-        impl Has<$policy> for Routed {
+/// Where the policies of a request are: its route, and the destination chosen.
+#[derive(Clone, Copy)]
+pub(crate) struct Ruled<'r> {
+    pub(super) route: &'r Route,
+    pub(super) choice: Option<&'r Choice>,
+}
+
+impl<'r> Ruled<'r> {
+    #[inline]
+    pub(super) fn policy<P: OfRoute>(self) -> Option<&'r P> {
+        P::of(self)
+    }
+}
+
+macro_rules! of_route {
+    ($($policy:ty: |$ruled:ident| $find:expr;)*) => { $(
+        impl OfRoute for $policy {
             #[inline]
-            fn policy(&self) -> Option<&$policy> {
-                let $routed = self;
+            fn of($ruled: Ruled<'_>) -> Option<&Self> {
                 $find
             }
         }
     )* };
 }
 
-has! {
-    FaultPolicy: |it| it.route().policies.fault.as_ref();
-    DirectResponsePolicy: |it| it.route().policies.direct_response.as_ref();
-    CorsPolicy: |it| it.route().policies.cors.as_ref();
-    TimeoutPolicy: |it| it.route().policies.timeout.as_ref();
-    RetryPolicy: |it| it.route().policies.retries.as_ref();
-    RequestHeaders: |it| it.choice()?.request_headers.as_deref();
-    ResponseHeaders: |it| it.choice()?.response_headers.as_deref();
-    RewritePolicy: |it| it.choice()?.rewrite.as_deref();
-    MirrorPolicy: |it| it.route().mirrors.as_deref().map(|it| &it.policy);
-    RedirectPolicy: |it| it.route().redirect.as_deref();
+of_route! {
+    FaultPolicy: |it| it.route.policies.fault.as_ref();
+    DirectResponsePolicy: |it| it.route.policies.direct_response.as_ref();
+    CorsPolicy: |it| it.route.policies.cors.as_ref();
+    TimeoutPolicy: |it| it.route.policies.timeout.as_ref();
+    RetryPolicy: |it| it.route.policies.retries.as_ref();
+    RequestHeaders: |it| it.choice?.request_headers.as_deref();
+    ResponseHeaders: |it| it.choice?.response_headers.as_deref();
+    RewritePolicy: |it| it.choice?.rewrite.as_deref();
+    MirrorPolicy: |it| it.route.mirrors.as_deref().map(|it| &it.policy);
+    RedirectPolicy: |it| it.route.redirect.as_deref();
 }

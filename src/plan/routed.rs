@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Request};
 use tokio::time::Instant;
 
+use super::route::Ruled;
 use super::{Choice, Cluster, Plan, Route};
 use crate::endpoint::Endpoint;
 use crate::headers::SentRequest;
@@ -125,11 +126,8 @@ impl Routed {
     }
 
     /// Notes cookies the client is to keep.
-    #[inline]
     pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
-        if !cookies.is_empty() {
-            self.matched.seldom.get_or_insert_default().cookies = cookies;
-        }
+        self.matched.seldom.get_or_insert_default().cookies = cookies;
     }
 
     /// Cookies the client is to keep.
@@ -238,6 +236,19 @@ impl Routed {
         self.route().choices.get(self.matched.choice as usize)
     }
 
+    /// Where its policies are; looked up once by whoever asks for several.
+    #[inline]
+    pub(super) fn ruled(&self) -> Ruled<'_> {
+        let route = self.route();
+        let choice = route.choices.get(self.matched.choice as usize);
+        Ruled { route, choice }
+    }
+
+    #[inline]
+    pub(super) fn policy<P: OfRoute>(&self) -> Option<&P> {
+        self.ruled().policy()
+    }
+
     #[inline]
     pub(super) fn cluster(&self) -> Option<&Cluster> {
         self.plan.cluster(self.route(), self.matched.choice)
@@ -262,9 +273,9 @@ impl fmt::Debug for Routed {
     }
 }
 
-/// A route, or the destination chosen, that may have a policy `P`.
-pub(crate) trait Has<P> {
-    fn policy(&self) -> Option<&P>;
+/// A policy that a route may have, or the destination chosen.
+pub(crate) trait OfRoute: Sized + 'static {
+    fn of(ruled: Ruled<'_>) -> Option<&Self>;
 }
 
 /// Selects the policy of the route a request was matched to.
@@ -277,10 +288,7 @@ pub(crate) struct Held<P> {
     policy: PhantomData<fn() -> P>,
 }
 
-impl<P> Deref for Held<P>
-where
-    Routed: Has<P>,
-{
+impl<P: OfRoute> Deref for Held<P> {
     type Target = P;
 
     fn deref(&self) -> &P {
@@ -297,10 +305,7 @@ impl<P> fmt::Debug for Held<P> {
     }
 }
 
-impl<P, B> Select<P, RequestBody<B, Routed>> for FromRoute
-where
-    Routed: Has<P>,
-{
+impl<P: OfRoute, B> Select<P, RequestBody<B, Routed>> for FromRoute {
     type Held = Held<P>;
 
     fn get<'a>(&'a self, request: &'a Request<RequestBody<B, Routed>>) -> Option<&'a P> {
@@ -309,7 +314,7 @@ where
 
     fn hold(&self, request: &Request<RequestBody<B, Routed>>) -> Option<Held<P>> {
         let routed = request.body().note();
-        Has::<P>::policy(routed)?;
+        routed.policy::<P>()?;
         Some(Held {
             routed: routed.clone(),
             policy: PhantomData,

@@ -98,6 +98,7 @@ impl StreamInfo {
     }
 
     /// What was routed; made with it, so it is there.
+    #[inline]
     pub(super) fn routed(&self) -> &Routed {
         match &self.routed {
             Some(routed) => routed,
@@ -108,7 +109,9 @@ impl StreamInfo {
     /// Notes cookies the client is to keep.
     #[inline]
     pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
-        if let Some(routed) = &mut self.routed {
+        if !cookies.is_empty()
+            && let Some(routed) = &mut self.routed
+        {
             routed.note_cookies(cookies);
         }
     }

@@ -17,7 +17,7 @@ use pin_project::pin_project;
 
 use super::dispatch::{Dispatch, DispatchFuture};
 use super::response_body::ResponseBody;
-use super::routed::{FromRoute, Has as _, Routed};
+use super::routed::{FromRoute, Routed};
 use super::stream_info::StreamInfo;
 use super::tell::tell_first_attempt;
 use crate::body::{Body, BoxError};
@@ -63,19 +63,20 @@ impl<T: Transport + Clone> Usual<T> {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let response_headers: Option<&ResponseHeaders> = routed.policy();
+        let ruled = routed.ruled();
+        let response_headers: Option<&ResponseHeaders> = ruled.policy();
         let asks = response_headers.is_some_and(ResponseHeaders::asks);
         let noted = asks.then(|| Box::new(NotedRequest::of(request)));
         tell_first_attempt(routed, request.headers_mut());
-        let headers: Option<&RequestHeaders> = routed.policy();
+        let headers: Option<&RequestHeaders> = ruled.policy();
         if let Some(headers) = headers {
             headers.apply_in(request);
         }
-        let rewrite: Option<&RewritePolicy> = routed.policy();
+        let rewrite: Option<&RewritePolicy> = ruled.policy();
         if let Some(rewrite) = rewrite {
             rewrite.decide(request).apply(request);
         }
-        let time: Option<&TimeoutPolicy> = routed.policy();
+        let time: Option<&TimeoutPolicy> = ruled.policy();
         let time = time.copied().unwrap_or_default();
         let grpc = Some(routed.grpc);
         let watch = Watch::begin(time, &FromRoute, self.deadline_exceeded, grpc, request);

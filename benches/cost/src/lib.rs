@@ -2,9 +2,10 @@
 //!
 //! `leaf` is the transport alone, pending once, its future boxed as hyper-util's
 //! is; `none` a mesh with one route and nothing else; `full` a host of 101 with
-//! 10 routes, a 90/10 split, two choices of 4 endpoints, a timeout and one header
-//! set each way; `retry` the same with retries armed; `boxed` is `full` behind
-//! one box, cloned for each request.
+//! 10 routes, a 90/10 split, two choices of 4 endpoints, a timeout, one header
+//! set each way, and for its destinations limits and outlier detection; `retry` the
+//! same with retries armed; `whole` is `full` with a CORS policy, so that requests take
+//! all layers; `boxed` is `full` behind one box, cloned for each request.
 
 pub mod rules;
 
@@ -25,7 +26,7 @@ use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::mesh::{Mesh, MeshClient};
 use tower_mesh::transport::{PerEndpoint, Transport as _};
 
-pub const SCENARIOS: [&str; 5] = ["leaf", "none", "full", "retry", "boxed"];
+pub const SCENARIOS: [&str; 6] = ["leaf", "none", "full", "retry", "boxed", "whole"];
 
 /// The way out: pending once, then an answer.
 #[derive(Clone)]
@@ -111,10 +112,25 @@ fn mesh(scenario: &str) -> Mesh {
             .unwrap();
             continue;
         }
+        if scenario == "whole" {
+            yaml += "    corsPolicy: {allowOrigins: [{exact: 'https://example.com'}]}\n";
+        }
         yaml += "    timeout: 5s\n    headers:\n      request: {set: {x-mesh: '1'}}\n      \
                  response: {set: {x-served: '1'}}\n    route:\n    \
                  - {destination: {host: service-1.example.com}, weight: 90}\n    \
                  - {destination: {host: service-2.example.com}, weight: 10}\n";
+    }
+    if scenario != "none" {
+        for n in 1..=2 {
+            writeln!(
+                yaml,
+                "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: d{n}}}\nspec:\n  \
+                 host: service-{n}.example.com\n  trafficPolicy:\n    \
+                 connectionPool: {{http: {{http2MaxRequests: 1000, maxRetries: 10}}}}\n    \
+                 outlierDetection: {{consecutive5xxErrors: 5, maxEjectionPercent: 50}}"
+            )
+            .unwrap();
+        }
     }
     Mesh::builder().lenient(true).yaml(&yaml).build().unwrap().0
 }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::connection::{About, Attempt, Kept, Sender, Way, connect};
 use super::waiting::{Waiting, counted};
 use crate::failure::{Failure, HttpError};
-use crate::limits::{Limits, Permit};
+use crate::limits::{Limits, RequestPermit};
 
 /// The connections to one endpoint that speak one version of HTTP.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Pool {
     pub(super) fn lease(
         self: &Arc<Self>,
         limits: Option<&Limits>,
-        held: Option<Permit>,
+        held: Option<RequestPermit>,
         way: impl FnOnce() -> Way,
     ) -> Result<Leased, HttpError> {
         let mut state = self.lock();
@@ -274,7 +274,7 @@ pub(super) struct Lease {
     /// The response has taken the connection away from HTTP.
     pub(super) switched: bool,
     /// The request's own, where the destination has limits.
-    pub(super) permit: Option<Permit>,
+    pub(super) permit: Option<RequestPermit>,
 }
 
 impl Lease {

@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 
 use super::pool::{Lease, Pool};
 use crate::failure::{Failure, HttpError};
-use crate::limits::{Limits, Permit};
+use crate::limits::{Limits, Permit, RequestPermit};
 
 /// The permit of a request that has a connection: the one it held, or one it gets now.
 pub(super) fn counted(
-    held: Option<Permit>,
+    held: Option<RequestPermit>,
     limits: Option<&Limits>,
-) -> Result<Option<Permit>, HttpError> {
+) -> Result<Option<RequestPermit>, HttpError> {
     match (held, limits) {
         (None, Some(limits)) => limits
             .request()
@@ -32,7 +32,7 @@ pub(super) struct Waiting {
     pub(super) pool: Arc<Pool>,
     pub(super) pending: Option<Permit>,
     /// The request's own, where it counted before.
-    pub(super) held: Option<Permit>,
+    pub(super) held: Option<RequestPermit>,
     pub(super) limits: Option<Limits>,
 }
 
