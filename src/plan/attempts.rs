@@ -6,14 +6,16 @@ use std::time::Duration;
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
 
+use super::cluster::Watch;
 use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Routed};
 use super::stream_info::StreamInfo;
 use crate::context::ResponseFlags;
+use crate::endpoint::InFlight;
 use crate::failure::Failure;
 use crate::headers::SentRequest;
 use crate::limits::Limits;
-use crate::outlier_detection::Outcome;
+use crate::outlier_detection::{Outcome, end_rows};
 use crate::reply::LocalReply;
 use crate::retries::{Attempts, RetryPolicy};
 use crate::rt::{Left, leave};
@@ -108,6 +110,20 @@ fn tell<B>(left: Left, reply: &mut Response<ResponseBody<B>>) {
     if let Some(mut info) = info {
         info.tell_sent(reply.extensions_mut());
         *reply.body_mut().info_mut() = *info;
+    }
+}
+
+/// Tells outlier detection of an answer; for most there is no more to do than to end rows.
+#[inline]
+pub(super) fn report_answer(
+    watch: Watch,
+    in_flight: &Option<InFlight>,
+    info: Option<&StreamInfo>,
+    outcome: Outcome,
+) {
+    match in_flight {
+        Some(it) if watch == Watch::Failures && outcome.is_good() => end_rows(it.failures()),
+        _ => report(info, outcome),
     }
 }
 

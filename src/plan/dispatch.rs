@@ -33,7 +33,7 @@ use crate::failure::{ClassifyFailure, Failure};
 use crate::headers::join_response_lines;
 use crate::host;
 use crate::load_balancer::Pick;
-use crate::outlier_detection::{Outcome, end_rows};
+use crate::outlier_detection::Outcome;
 use crate::reply::LocalReply;
 use crate::request_body::RequestBody;
 use crate::rt::{Rng, is_late, leave, say_connecting};
@@ -349,12 +349,7 @@ impl<T: Transport> Future for DispatchFuture<T> {
                 }
                 if watch != Watch::Not {
                     let outcome = Outcome::of_response(head.status, &head.headers, *this.grpc);
-                    match this.in_flight {
-                        Some(it) if watch == Watch::Failures && outcome.is_good() => {
-                            end_rows(it.failures());
-                        }
-                        _ => attempts::report(this.info.as_ref(), outcome),
-                    }
+                    attempts::report_answer(watch, this.in_flight, this.info.as_ref(), outcome);
                 }
                 let mut info = this.info.take().unwrap_or_default();
                 let in_flight = this.in_flight.take();
