@@ -1,18 +1,19 @@
 //! One destination's balancer: its endpoints, and what is worked out for them beforehand.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
+use super::choice::Choice;
+use super::least_request;
 use super::locality::Group;
 use super::policy::{Algorithm, LoadBalancerPolicy};
-use super::schedule::{self, Turns};
+use super::schedule::Turns;
 use super::spread::Spread;
 use super::status::TableStatus;
 use super::warmup::Warming;
-use super::{Maglev, RingHash, least_request};
 use crate::endpoint::Endpoint;
 use crate::rt::Rng;
 
@@ -84,39 +85,6 @@ impl Pick {
     pub const fn again(mut self, again: u32) -> Self {
         self.again = again;
         self
-    }
-}
-
-/// How to choose, with what is worked out for the endpoints there are.
-#[derive(Debug)]
-enum Choice {
-    Random,
-    LeastRequest,
-    /// By weight and requests under way.
-    LeastRequestTurns(Mutex<Turns>),
-    Rotation(Rotation),
-    /// By weight, all turns of a round written out.
-    Round(Rotation, Box<[u32]>),
-    /// By weight, where a round is too long for that.
-    Turns(Mutex<Turns>),
-    RingHash(RingHash),
-    Maglev(Maglev),
-}
-
-/// The turn. Picks of all threads count in one place, away from everything else: only so does a
-/// caller see one endpoint after the other, whichever thread it is on.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Rotation(AtomicUsize);
-
-impl Rotation {
-    fn now(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn next(&self, among: usize) -> usize {
-        let turn = self.0.fetch_add(1, Ordering::Relaxed);
-        turn.checked_rem(among).unwrap_or_default()
     }
 }
 
@@ -271,6 +239,8 @@ impl LoadBalancer {
                 places: (0..self.endpoints.len() as u32).collect(),
             }],
         };
+        let locality = self.policy.locality.as_ref();
+        let detects = locality.is_none_or(|it| it.detects);
         // The first time the rotation goes on; later it is that of parts, and begins anywhere.
         let is_first = self.spread.load().is_none();
         let turn = self.turn().filter(|_| is_first);
@@ -281,7 +251,8 @@ impl LoadBalancer {
             Self::side_by_side(policy.clone(), endpoints, dice, turn, shares)
         };
         let (threshold, by_hash) = (policy.panic_threshold, policy.algorithm.is_by_hash());
-        let spread = Spread::new(&self.endpoints, groups, threshold, by_hash, balance);
+        let endpoints = (&*self.endpoints, detects);
+        let spread = Spread::new(endpoints, groups, threshold, by_hash, balance);
         let special = spread.is_some() || self.warming.is_some();
         self.spread.store(spread.map(Arc::new));
         self.special.store(special, Ordering::Relaxed);
@@ -337,63 +308,4 @@ fn next(turns: &Mutex<Turns>, weight: impl FnOnce(u32) -> f64) -> Option<usize> 
     // A turn is taken whole or not at all, so there is nothing a panic could leave broken.
     let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
     turns.next(weight).map(|place| place as usize)
-}
-
-impl Choice {
-    fn new(
-        algorithm: Algorithm,
-        endpoints: &[Endpoint],
-        shares: Option<&[f64]>,
-        start: impl FnOnce() -> usize,
-    ) -> Self {
-        let mut weights = endpoints.iter().map(Endpoint::weight);
-        let first = weights.next();
-        let even = weights.all(|it| Some(it) == first);
-        let rotation = |start| Rotation(AtomicUsize::new(start));
-        let total = endpoints
-            .iter()
-            .map(|it| f64::from(it.weight()))
-            .sum::<f64>();
-        let keyed = || -> Vec<(String, f64)> {
-            let keyed = |(n, it): (usize, &Endpoint)| {
-                let share = shares.and_then(|it| it.get(n).copied());
-                let share = share.unwrap_or_else(|| f64::from(it.weight()) / total);
-                (it.address().to_string(), share)
-            };
-            endpoints.iter().enumerate().map(keyed).collect()
-        };
-        match algorithm {
-            Algorithm::Random | Algorithm::Passthrough => Self::Random,
-            Algorithm::LeastRequest if even => Self::LeastRequest,
-            Algorithm::LeastRequest => Self::LeastRequestTurns(turns(endpoints, start())),
-            Algorithm::RoundRobin if even => Self::Rotation(rotation(start())),
-            Algorithm::RoundRobin => {
-                let weights: Vec<u32> = endpoints.iter().map(Endpoint::weight).collect();
-                match schedule::round(&weights) {
-                    Some(round) => Self::Round(rotation(start()), round),
-                    None => Self::Turns(turns(endpoints, start())),
-                }
-            }
-            Algorithm::RingHash { minimum_ring_size } => {
-                Self::RingHash(RingHash::of_shares(&keyed(), minimum_ring_size))
-            }
-            Algorithm::Maglev { table_size } => {
-                Self::Maglev(Maglev::of_shares(&keyed(), table_size))
-            }
-        }
-    }
-}
-
-/// Turns by weight, some of the first ones skipped.
-fn turns(endpoints: &[Endpoint], start: usize) -> Mutex<Turns> {
-    let weight = |place: usize| {
-        endpoints
-            .get(place)
-            .map_or(1.0, |it| f64::from(it.weight()))
-    };
-    let mut turns = Turns::new((0..endpoints.len()).map(weight));
-    for _ in 0..start.checked_rem(endpoints.len()).unwrap_or_default() {
-        turns.next(|place| weight(place as usize));
-    }
-    Mutex::new(turns)
 }

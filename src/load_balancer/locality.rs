@@ -20,6 +20,9 @@ pub struct LocalityPolicy {
     /// `distribute[].to` of the first entry whose `from` is the client's locality. Localities that
     /// are not in it get no requests.
     pub distribute: Option<Vec<(String, u32)>>,
+    /// Whether outlier detection leaves endpoints out. Where it does not, one that it left out under
+    /// rules before is used.
+    pub detects: bool,
 }
 
 /// Which endpoints come first, as long as enough of them are left in.
@@ -64,6 +67,7 @@ pub(crate) fn compile(
             failover: None,
             weighted: true,
             distribute: shares.map(Iterator::collect),
+            detects,
         }));
     }
     if !detects {
@@ -81,6 +85,7 @@ pub(crate) fn compile(
         }),
         weighted: by_label || !written.failover.is_empty(),
         distribute: None,
+        detects,
     }))
 }
 

@@ -43,6 +43,7 @@
 //! `hash_policy` of a route.
 
 mod balancer;
+mod choice;
 mod config;
 mod hash_policy;
 mod least_request;

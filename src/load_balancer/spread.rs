@@ -41,10 +41,11 @@ struct Part {
 }
 
 impl Spread {
-    /// Nothing where all endpoints are used side by side; `balance` makes the balancer of a part,
+    /// Nothing where all endpoints are used side by side; those that are ejected are left out, if
+    /// `detects`. `balance` makes the balancer of a part,
     /// of endpoints with these shares where they are not those of their weights.
     pub(super) fn new(
-        endpoints: &[Endpoint],
+        (endpoints, detects): (&[Endpoint], bool),
         groups: Vec<Group>,
         threshold: u32,
         by_hash: bool,
@@ -55,7 +56,7 @@ impl Spread {
         }
         let is_left = |place: &u32| {
             let endpoint = endpoints.get(*place as usize);
-            endpoint.is_some_and(|it| !it.is_ejected())
+            endpoint.is_some_and(|it| !detects || !it.is_ejected())
         };
         let mut priorities: Vec<Vec<Group>> = Vec::new();
         for group in groups {

@@ -136,3 +136,39 @@ async fn labels_of_the_client_say_which_endpoints_come_first() {
     let mesh = build(builder, &yaml(PLACES, policy));
     assert_eq!(shares(&mesh).await, [(3, 100)].into());
 }
+
+/// Without outlier detection nobody would let back who was left out under the rules before.
+#[tokio::test(start_paused = true)]
+async fn who_was_left_out_is_used_where_nobody_is_left_out_any_more() {
+    let shares_of = |detects: &str| {
+        let shares = "localityLbSetting: {distribute: [{from: '*', to: {'*': 100}}]}";
+        yaml(
+            PLACES,
+            &format!("{{loadBalancer: {{simple: ROUND_ROBIN, {shares}}}{detects}}}"),
+        ) + &virtual_service(
+            "a",
+            "  hosts: [a.com]\n  http: [{retries: {attempts: 0}, route: [{destination: {host: a.com}}]}]",
+        )
+    };
+    let detects = ", outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 50}";
+    let mesh = build(Mesh::builder().rng(Rng::seeded(3)), &shares_of(detects));
+    let failing = mesh.client_with(|endpoint: &Endpoint| {
+        let status = if endpoint.address().to_string() == "10.0.0.1:80" {
+            503
+        } else {
+            200
+        };
+        service_fn(move |_: Request<Body>| async move {
+            let response = Response::builder().status(status);
+            Ok::<_, Infallible>(response.body(Body::empty()).unwrap())
+        })
+    });
+    for _ in 0..20 {
+        let request = Request::get("http://a.com/").body(Body::empty()).unwrap();
+        failing.send(request).await.unwrap();
+    }
+    assert_eq!(shares(&mesh).await.len(), 3);
+    mesh.apply(&Resources::from_yaml("without.yaml", &shares_of("")))
+        .unwrap();
+    assert_eq!(shares(&mesh).await.len(), 4);
+}
