@@ -13,10 +13,11 @@ use crate::diagnostic::Diagnostics;
 use crate::endpoint::Locality;
 use crate::outlier_detection::OutlierDetectionPolicy;
 use crate::path::PathNormalization;
-use crate::plan::{AdjustOutliers, Before, Live, Mirroring, Options, compile};
+use crate::plan::{AdjustOutliers, AdjustRetries, Before, Live, Mirroring, Options, compile};
 #[cfg(feature = "client")]
 use crate::resolver::SystemResolver;
 use crate::resolver::{DEFAULT_REFRESH, NameCache, Resolve, SharedResolver};
+use crate::retries::RetryPolicy;
 use crate::rt::Rng;
 use crate::source::{Source, resolve_gateway};
 use crate::tls::WorkloadCertificates;
@@ -162,6 +163,25 @@ impl MeshBuilder {
         change: impl Fn(&str, &mut OutlierDetectionPolicy) + Send + Sync + 'static,
     ) -> Self {
         self.options.outliers = AdjustOutliers::new(change);
+        self
+    }
+
+    /// Changes the retries of routes that have any, those of Istio's default included: what goes
+    /// beyond Istio is said here. It is asked with the full name of the host of each route's
+    /// destination, the first of several, whenever rules are applied.
+    ///
+    /// ```
+    /// use tower_mesh::mesh::Mesh;
+    ///
+    /// // A POST is sent again only where no endpoint can have seen it.
+    /// let builder = Mesh::builder().retries(|_host, policy| policy.spare_delivered(true));
+    /// # drop(builder);
+    /// ```
+    pub fn retries(
+        mut self,
+        change: impl Fn(&str, RetryPolicy) -> RetryPolicy + Send + Sync + 'static,
+    ) -> Self {
+        self.options.retries = AdjustRetries::new(change);
         self
     }
 

@@ -159,6 +159,11 @@ impl<'r> Clusters<'r> {
         place
     }
 
+    /// The full name of the host of the destination at a place.
+    pub(super) fn host(&self, place: u32) -> Option<&str> {
+        Some(self.list.get(place as usize)?.host())
+    }
+
     /// The name of the destination at a place; empty where it does not exist.
     pub(super) fn name(&self, place: u32) -> &str {
         let cluster = self.list.get(place as usize).filter(|it| it.exists());

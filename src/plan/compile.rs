@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::adjust::AdjustOutliers;
+use super::adjust::{AdjustOutliers, AdjustRetries};
 use super::clusters::Clusters;
 use super::delegates::Delegates;
 use super::destination_rules::DestinationRules;
@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) workload: WorkloadCertificates,
     /// What is to be different about outlier detection.
     pub(crate) outliers: AdjustOutliers,
+    /// The same of retries.
+    pub(crate) retries: AdjustRetries,
 }
 
 /// What new rules go on from.
@@ -131,6 +133,8 @@ pub(crate) fn compile(
             &mut clusters,
         );
     }
+    let host = |place| clusters.host(place);
+    options.retries.adjust(&mut tables.routes, host);
     let rules = Rules {
         tables: tables.by_port,
         elsewhere: Table::default(),

@@ -55,7 +55,7 @@ mod usual;
 mod virtual_services;
 mod visible;
 
-pub(crate) use adjust::AdjustOutliers;
+pub(crate) use adjust::{AdjustOutliers, AdjustRetries};
 pub(crate) use chain::{Chain, ChainFuture};
 pub(crate) use cluster::Cluster;
 pub(crate) use compile::{Before, Options, compile};

@@ -143,13 +143,27 @@ impl<S, K, B, N> Armed<S, K, B, N> {
     }
 
     /// How long to wait for the next try.
-    fn wait<R, E>(&self) -> Duration
+    fn wait<R, E>(&self, last: &Result<Response<R>, E>) -> Duration
     where
         K: Attempts<R, E, N>,
     {
         let roll = self.dice.next_u64();
-        let policy = self.select.policy(self.replay.note());
-        policy.map_or(Duration::ZERO, |it| it.wait(self.retries, roll))
+        let Some(policy) = self.select.policy(self.replay.note()) else {
+            return Duration::ZERO;
+        };
+        if let Ok(response) = last
+            && LocalReply::of(response).is_none()
+        {
+            if policy.on.retries_at_once(response.status()) {
+                return Duration::ZERO;
+            }
+            if let Some(reset) = &policy.reset
+                && let Some(wait) = reset.wait(response.headers(), roll)
+            {
+                return wait;
+            }
+        }
+        policy.wait(self.retries, roll)
     }
 
     /// Why no further try is made, as the flags of the last one say it; nothing where one is, which
@@ -205,7 +219,10 @@ impl<S, K, B, N> Armed<S, K, B, N> {
             (Some(failure), _) => on.retries_failure(&failure),
             // A reply of our own that no upstream's failure is behind: no endpoint, no destination.
             (None, Ok(response)) if LocalReply::of(response).is_some() => false,
-            (None, Ok(response)) => on.retries_response(response.status(), response.headers()),
+            (None, Ok(response)) => {
+                let early = on.retries_at_once(response.status()) && self.head.has("early-data");
+                !early && on.retries_response(response.status(), response.headers())
+            }
             (None, Err(_)) => false,
         }
     }
@@ -276,12 +293,16 @@ where
                     armed.retries += 1;
                     let sent = armed.sent.or_else(|| armed.replay.sent());
                     armed.select.again(armed.replay.note_mut(), result, sent);
-                    let wait = armed.wait::<R, S::Error>();
+                    let wait = armed.wait(result);
                     // The failed try, and the response it brought, end here.
                     drop(polled);
                     armed.replay.give_up();
-                    let timer = Timer::after(wait);
-                    this.state.set(State::Wait { timer });
+                    this.state.set(match wait.is_zero() {
+                        true => State::Ready,
+                        false => State::Wait {
+                            timer: Timer::after(wait),
+                        },
+                    });
                 }
                 StateProjected::Wait { timer } => {
                     if let Some(armed) = this.armed.as_deref_mut()

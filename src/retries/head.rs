@@ -61,6 +61,16 @@ impl Head {
         self.method.is_idempotent()
     }
 
+    /// Whether it has a header of this name, which is in lower case.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let mut at = self.authority as usize + self.target as usize;
+        self.kept.lines.iter().any(|line| {
+            let text = self.kept.texts.get(at..at + line.name as usize);
+            at += line.name as usize + line.value as usize;
+            text == Some(name.as_bytes())
+        })
+    }
+
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         // A thread that is ending has no buffers any more.
         let kept = BUFFERS.try_with(|buffers| buffers.borrow_mut().pop());
@@ -165,6 +175,7 @@ mod tests {
         for _ in 0..3 {
             let head = Head::of(&request);
             let again = head.request(());
+            assert!(head.has("x-bytes") && head.has("empty") && !head.has("x"));
             assert_eq!(again.headers(), request.headers());
             assert!(again.headers()["authorization"].is_sensitive());
             assert!(!again.headers()["a"].is_sensitive());

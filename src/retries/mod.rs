@@ -19,6 +19,9 @@
 //! on unharmed and not tried again. When the last try has failed too its answer
 //! is returned as it is, with the flag `URX`; where a limit on retries forbids another, with `UO`.
 //!
+//! A 425 that is tried again is so at once, and not at all where the request says `early-data`. No header of a
+//! response makes a wait longer, for Istio names none; [`RetryPolicy::reset_headers`] does.
+//!
 //! While the next try is awaited the body is read on. One that outgrows what is kept of it then is
 //! answered with `507 Insufficient Storage`.
 //!
@@ -62,6 +65,7 @@ mod head;
 mod hedge;
 mod on;
 mod policy;
+mod reset;
 mod service;
 
 pub use attempts::Attempts;
@@ -71,6 +75,7 @@ pub use future::ResponseFuture;
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer, HedgePolicy};
 pub use on::{InvalidRetryOn, RetryOn};
 pub use policy::RetryPolicy;
+pub use reset::{ResetHeader, ResetHeaders};
 pub use service::{Retry, RetryLayer};
 
 #[cfg(test)]

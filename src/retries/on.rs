@@ -133,6 +133,15 @@ impl RetryOn {
         }
     }
 
+    /// Whether a response with this status is tried again at once, if the request itself did not
+    /// come early.
+    #[must_use]
+    pub fn retries_at_once(&self, status: StatusCode) -> bool {
+        status == StatusCode::TOO_EARLY
+            && self.any(RETRIABLE_STATUS_CODES)
+            && self.statuses.contains(&status)
+    }
+
     fn retries_grpc(&self, headers: &HeaderMap) -> bool {
         let mut conditions = GRPC.iter().filter(|(condition, _)| self.any(*condition));
         let Some(first) = conditions.next() else {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::on::RetryOn;
+use super::reset::ResetHeaders;
 
 /// A checked retry policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,6 +16,8 @@ pub struct RetryPolicy {
     pub(super) avoid_tried_hosts: Option<bool>,
     pub(super) leave_localities: bool,
     pub(super) spare_delivered: bool,
+    /// In a box, for few have any.
+    pub(super) reset: Option<Box<ResetHeaders>>,
 }
 
 impl RetryPolicy {
@@ -35,6 +38,7 @@ impl RetryPolicy {
             avoid_tried_hosts: None,
             leave_localities: false,
             spare_delivered: false,
+            reset: None,
         }
     }
 
@@ -91,6 +95,14 @@ impl RetryPolicy {
     #[must_use]
     pub const fn spare_delivered(mut self, spare: bool) -> Self {
         self.spare_delivered = spare;
+        self
+    }
+
+    /// Which headers of responses make the wait for the next try longer; none unless told, as under
+    /// Istio.
+    #[must_use]
+    pub fn reset_headers(mut self, headers: ResetHeaders) -> Self {
+        self.reset = Some(Box::new(headers));
         self
     }
 

@@ -250,6 +250,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "reply",
             "request_body",
             "resolver",
+            "retries",
             "rt",
             "source",
             "tls",

@@ -4,6 +4,7 @@
 
 mod access_log;
 mod apply;
+mod beyond;
 mod delegates;
 mod destination_rules;
 mod dns;
