@@ -7,7 +7,7 @@ mod matched_path;
 mod preflight;
 
 pub use connection::Connection;
-pub(crate) use direct_peer::DirectPeer;
+pub(crate) use direct_peer::{DirectPeer, forwarded_for};
 pub use flags::ResponseFlags;
 pub use matched_path::MatchedPath;
 pub use preflight::Preflight;

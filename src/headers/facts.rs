@@ -1,6 +1,6 @@
 //! What values of headers are made of: the message, the request before it, the way it took.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use http::uri::Authority;
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
-use crate::context::{Connection, DirectPeer, ResponseFlags};
+use crate::context::{Connection, DirectPeer, ResponseFlags, forwarded_for};
 use crate::reply::LocalReply;
 use crate::rt::WallClock;
 
@@ -77,10 +77,7 @@ impl RequestFacts<'_> {
 
     /// Who sent it first, as far as the hop before says so: without a port of its own.
     pub(super) fn forwarded(&self) -> Option<SocketAddr> {
-        let mut lines = self.headers.get_all("x-forwarded-for").iter();
-        let last = lines.next_back()?.to_str().ok()?.rsplit(',').next()?;
-        let address: IpAddr = last.trim().parse().ok()?;
-        Some(SocketAddr::new(address, 0))
+        forwarded_for(self.headers).map(|address| SocketAddr::new(address, 0))
     }
 }
 

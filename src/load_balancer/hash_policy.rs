@@ -82,7 +82,7 @@ pub struct Keyed<'r> {
     pub headers: &'r HeaderMap,
     /// Where the request came from, and where it came in.
     pub connection: Option<(SocketAddr, SocketAddr)>,
-    /// The address it came from, where nothing is known of a connection.
+    /// The address it came from, where that is not the connection's or nothing is known of one.
     pub source: Option<IpAddr>,
 }
 
@@ -125,8 +125,8 @@ impl HashPolicy {
             Self::Header(name) => hash_header(request.headers, name),
             Self::Authority => Some(hash(request.authority.as_bytes())),
             Self::SourceIp => {
-                let address = request.connection.map(|(from, _)| from.ip());
-                let address = address.or(request.source)?;
+                let connected = request.connection.map(|(from, _)| from.ip());
+                let address = request.source.or(connected)?;
                 Some(hash(address.to_string().as_bytes()))
             }
             Self::QueryParameter(name) => {

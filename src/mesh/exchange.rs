@@ -138,7 +138,9 @@ impl Notes {
         // What is no proper request ends its connection.
         let unread = std::mem::replace(&mut self.unread, true);
         if proxy {
-            codec::check(request)?;
+            // What cannot be read as a request of HTTP/1.1 is no gRPC call either.
+            let http1 = request.version() == Version::HTTP_11;
+            codec::check(request).inspect_err(|_| self.grpc &= !http1)?;
             if !prepare::has_authority(request) {
                 return Err(prepare::no_host());
             }

@@ -34,8 +34,9 @@ impl<B> Attempts<ResponseBody<B>, Infallible, Routed> for FromRoute {
 
     fn again(&self, routed: &mut Routed, last: &Tried<B>, sent: Option<Instant>) {
         let last = last.as_ref().ok();
-        let endpoint = last.and_then(|it| it.body().info().endpoint);
-        routed.try_again(endpoint, sent);
+        let info = last.map(|it| it.body().info());
+        routed.try_again(info.and_then(|it| it.endpoint), sent);
+        routed.keep_cookies(info.map_or(&[], StreamInfo::cookies));
         if let Some(told) = last.and_then(SentRequest::of) {
             routed.note_sent(told);
         }

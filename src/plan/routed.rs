@@ -125,9 +125,18 @@ impl Routed {
         other
     }
 
-    /// Notes cookies the client is to keep.
+    /// Notes cookies the client is to keep, beside those of earlier tries.
     pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
-        self.matched.seldom.get_or_insert_default().cookies = cookies;
+        let seldom = self.matched.seldom.get_or_insert_default();
+        seldom.cookies.extend(cookies);
+    }
+
+    /// Keeps the cookies of the tries so far for the one that is answered.
+    pub(super) fn keep_cookies(&mut self, cookies: &[HeaderValue]) {
+        if !cookies.is_empty() {
+            let seldom = self.matched.seldom.get_or_insert_default();
+            seldom.cookies = cookies.to_vec();
+        }
     }
 
     /// Cookies the client is to keep.

@@ -51,6 +51,8 @@ struct State {
     limit: usize,
     /// What is still to be read, where that is known.
     left: Option<u64>,
+    /// Whether the reader was told that nothing follows.
+    told: bool,
     phase: Phase,
     reader: Option<Waker>,
     watcher: Option<Waker>,
@@ -124,6 +126,7 @@ impl Copies {
             waiting: 0,
             limit,
             left: self.left.and_then(|left| left.checked_add(read)),
+            told: false,
             phase: Phase::Open,
             reader: None,
             watcher: None,
@@ -231,7 +234,10 @@ impl Body for BodyCopy {
             return Poll::Ready(Some(Ok(frame)));
         }
         match state.phase {
-            Phase::Ended => Poll::Ready(None),
+            Phase::Ended => {
+                state.told = true;
+                Poll::Ready(None)
+            }
             Phase::Lost(lost) => Poll::Ready(Some(Err(lost))),
             Phase::Open => {
                 state.reader = Some(cx.waker().clone());
@@ -243,7 +249,10 @@ impl Body for BodyCopy {
     fn is_end_stream(&self) -> bool {
         self.0.as_ref().is_none_or(|pipe| {
             let state = pipe.lock();
-            state.phase == Phase::Ended && state.frames.is_empty()
+            // A copy is framed as its request is, whichever of them is further: what could have
+            // followed is told of only when it is asked for.
+            let is_known = state.told || state.left == Some(0);
+            is_known && state.phase == Phase::Ended && state.frames.is_empty()
         })
     }
 

@@ -6,9 +6,10 @@ use std::fmt;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-use crate::context::Connection;
+use crate::context::{Connection, DirectPeer};
 
-/// The head of a request; of its extensions only the connection, the rest stays with the first try.
+/// The head of a request; of its extensions only where it came from, the rest stays with the first
+/// try.
 ///
 /// Its texts are kept in one buffer: that is cheaper than to count references to each of them, and
 /// most requests need no second try. Buffers are used again on the thread that drops them.
@@ -21,7 +22,7 @@ pub(super) struct Head {
     authority: u32,
     target: u32,
     kept: Kept,
-    connection: Option<Box<Connection>>,
+    connection: Option<Box<(Connection, Option<DirectPeer>)>>,
 }
 
 /// All texts one after the other: authority and target, then each name and its value.
@@ -91,6 +92,7 @@ impl Head {
             kept.texts.extend_from_slice(name);
             kept.texts.extend_from_slice(value.as_bytes());
         }
+        let connection = request.extensions().get::<Connection>();
         Self {
             method: request.method().clone(),
             version: request.version(),
@@ -98,7 +100,7 @@ impl Head {
             authority: authority.len() as u32,
             target: target.len() as u32,
             kept,
-            connection: request.extensions().get().copied().map(Box::new),
+            connection: connection.map(|it| Box::new((*it, request.extensions().get().copied()))),
         }
     }
 
@@ -119,8 +121,11 @@ impl Head {
         uri.authority = Authority::try_from(next(self.authority)).ok();
         uri.path_and_query = PathAndQuery::try_from(next(self.target)).ok();
         *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
-        if let Some(connection) = &self.connection {
-            request.extensions_mut().insert(**connection);
+        if let Some((connection, direct)) = self.connection.as_deref() {
+            request.extensions_mut().insert(*connection);
+            if let Some(direct) = direct {
+                request.extensions_mut().insert(*direct);
+            }
         }
         let headers = request.headers_mut();
         for line in &self.kept.lines {

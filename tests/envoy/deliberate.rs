@@ -77,7 +77,6 @@ const ALL: &[Deliberate] = &[
             has_body(met.request)
                 && !is(met.envoy, "log.response_code_details", "via_upstream")
                 && is(met.ours, "header.connection", "<close>")
-                && !met.envoy.contains_key("header.connection")
         },
     },
     Deliberate {
@@ -86,7 +85,7 @@ const ALL: &[Deliberate] = &[
         fields: &["log.bytes_received"],
         when: |met| {
             has_body(met.request)
-                && is(met.envoy, "log.response_flags", "UF")
+                && flagged(met.envoy, "UF")
                 && is(met.ours, "log.bytes_received", "0")
         },
     },
@@ -94,7 +93,7 @@ const ALL: &[Deliberate] = &[
         documented: "a copy of a body that no endpoint has begun to read",
         reason: "a copy is made while the body is read",
         fields: &["shadow"],
-        when: |met| has_body(met.request) && is(met.envoy, "log.response_flags", "UF"),
+        when: |met| has_body(met.request) && flagged(met.envoy, "UF"),
     },
     Deliberate {
         documented: "the line in the log for a target that Envoy's codec refuses",
@@ -110,6 +109,11 @@ const ALL: &[Deliberate] = &[
 
 fn is(side: &Observation, field: &str, text: &str) -> bool {
     side.get(field).is_some_and(|it| it == text)
+}
+
+fn flagged(side: &Observation, flag: &str) -> bool {
+    let flags = side.get("log.response_flags");
+    flags.is_some_and(|it| it.split(',').any(|it| it == flag))
 }
 
 fn has_body(request: &Request) -> bool {

@@ -2,6 +2,8 @@
 //! shrunk, and what was drawn counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
@@ -14,14 +16,18 @@ use super::generate::{self, Batch, Dice, REQUESTS, Table, renamed};
 use super::shrink;
 use super::sidecar::Sidecar;
 use super::translate::{Client, Translation};
-use super::{number, say};
+use super::{number, say, upstream};
 
 /// The most differences that are shrunk and told; the rest is counted.
 const MAX_REPORTS: usize = 12;
 /// How often a request is sent again until both sides have rolled the same destination.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 16;
 /// How many times at once.
 const ROLLS: usize = 8;
+/// How far apart the seeds of workers are.
+const SEEDS: u64 = 1_000_000;
+/// How many comparisons are made between two words of progress.
+const PROGRESS: u64 = 50_000;
 
 /// Which program Envoy is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,15 +69,19 @@ impl Sides {
                 side
             }
         };
-        self.envoy = Some(swapped(self.envoy.take(), 'e'));
-        let other = self.other.take();
-        self.other = Some(match self.kind {
-            Other::Envoy => swapped(other, 'f'),
-            Other::Gateway => {
-                drop(other);
-                Sidecar::gateway('g', yaml, client)
-            }
+        let (envoy, other) = (self.envoy.take(), self.other.take());
+        let (envoy, other) = std::thread::scope(|scope| {
+            let envoy = scope.spawn(|| swapped(envoy, 'e'));
+            let other = match self.kind {
+                Other::Envoy => swapped(other, 'f'),
+                Other::Gateway => {
+                    drop(other);
+                    Sidecar::gateway('g', yaml, client)
+                }
+            };
+            (envoy.join().expect("Envoy takes the rules"), other)
         });
+        (self.envoy, self.other) = (Some(envoy), Some(other));
     }
 
     fn both(&mut self) -> (&mut Sidecar, &mut Sidecar) {
@@ -170,16 +180,34 @@ impl Sides {
     }
 }
 
+/// The ports of a cluster's endpoints.
+fn ports(cluster: &Value) -> Vec<u64> {
+    let places = cluster["load_assignment"]["endpoints"].as_array();
+    let endpoints = places.into_iter().flatten();
+    let endpoints = endpoints.flat_map(|it| it["lb_endpoints"].as_array().into_iter().flatten());
+    let port = |it: &Value| {
+        it.pointer("/endpoint/address/socket_address/port_value")?
+            .as_u64()
+    };
+    endpoints.filter_map(port).collect()
+}
+
 /// The names of the routes that leave something to the dice.
 fn splits(translation: &Translation) -> BTreeSet<String> {
     let hosts = translation.routes["virtual_hosts"].as_array();
     let routes = hosts.into_iter().flatten();
     let routes = routes.flat_map(|host| host["routes"].as_array().into_iter().flatten());
-    // Where a request has no key for a ring or a table, the dice choose an endpoint.
-    let keyed: BTreeSet<&str> = translation
+    // Where a request has no key for a ring or a table, the dice choose an endpoint. Which of some
+    // endpoints it was shows where not all of them answer.
+    let shows = |cluster: &&Value| {
+        let ports = ports(cluster);
+        let is_keyed = matches!(cluster["lb_policy"].as_str(), Some("RING_HASH" | "MAGLEV"));
+        is_keyed || (ports.len() > 1 && !ports.iter().all(|port| upstream::answers(*port)))
+    };
+    let shown: BTreeSet<&str> = translation
         .clusters
         .iter()
-        .filter(|it| matches!(it["lb_policy"].as_str(), Some("RING_HASH" | "MAGLEV")))
+        .filter(shows)
         .filter_map(|it| it["name"].as_str())
         .collect();
     let is_split = |route: &&Value| {
@@ -193,7 +221,7 @@ fn splits(translation: &Translation) -> BTreeSet<String> {
             .flatten()
             .filter_map(|it| translation.endpoints.get(it["cluster"].as_str()?));
         names.len() > 1
-            || names.iter().any(|it| keyed.contains(it))
+            || names.iter().any(|it| shown.contains(it))
             || mirrors.any(|endpoints| *endpoints > 1)
     };
     let name = |route: &Value| route["name"].as_str().unwrap_or_default().to_owned();
@@ -210,8 +238,6 @@ struct Seen {
     details: BTreeMap<String, u64>,
     excused: BTreeMap<&'static str, u64>,
     reports: Vec<String>,
-    /// The sets of fields that are told already.
-    told: BTreeSet<BTreeSet<String>>,
     all: Vec<Difference>,
 }
 
@@ -227,8 +253,8 @@ impl Seen {
         add(|seen| &mut seen.details, "log.response_code_details");
     }
 
-    /// Compares all answers of a batch.
-    fn batch(&mut self, sides: &mut Sides, batch: &Batch, seed: u64) {
+    /// Compares all answers of a batch; how many there are.
+    fn batch(&mut self, sides: &mut Sides, batch: &Batch, run: &Run<'_>) -> u64 {
         sides.configure(&batch.yaml(), &batch.client);
         let requests: Vec<_> = batch.requests.iter().map(|(_, it)| it.clone()).collect();
         let answers = sides.answers(&requests);
@@ -247,10 +273,13 @@ impl Seen {
             self.differing += 1;
             let fields: BTreeSet<String> = found.iter().map(|it| it.field.clone()).collect();
             // What differs in the same fields has, most often, the same cause.
-            let is_new = self.told.insert(fields);
-            if is_new && self.reports.len() < MAX_REPORTS {
+            let is_new = {
+                let mut told = run.told.lock().expect("no worker panicked");
+                told.len() < MAX_REPORTS && told.insert(fields)
+            };
+            if is_new {
                 let (table, request) = &batch.requests[at];
-                let title = format!("drawn with TOWER_MESH_SEED={seed}");
+                let title = format!("drawn with TOWER_MESH_SEED={}", run.seed);
                 let table = &batch.tables[*table];
                 let shrunk = shrink::shrink(sides, &batch.client, table, request, &found);
                 self.reports.push(shrunk.report(&title));
@@ -258,6 +287,27 @@ impl Seen {
             }
             self.all.extend(found);
         }
+        requests.len() as u64
+    }
+
+    /// Adds what another worker has seen.
+    fn join(&mut self, other: Self) {
+        self.compared += other.compared;
+        self.differing += other.differing;
+        self.counts.join(other.counts);
+        for (sums, counts) in [
+            (&mut self.statuses, other.statuses),
+            (&mut self.details, other.details),
+        ] {
+            for (value, count) in counts {
+                *sums.entry(value).or_default() += count;
+            }
+        }
+        for (reason, count) in other.excused {
+            *self.excused.entry(reason).or_default() += count;
+        }
+        self.reports.extend(other.reports);
+        self.all.extend(other.all);
     }
 
     /// Counts the fields that make Envoy answer a table's twin otherwise.
@@ -282,29 +332,75 @@ impl Seen {
 }
 
 /// Draws tables until enough requests are compared, and fails if any differs.
+///
+/// Several workers each have both programs to themselves, and draw from a seed of their own.
 pub(crate) fn compare(count: u64, kind: Other) {
-    let seed = number("TOWER_MESH_SEED", 1);
+    let (seed, workers) = (
+        number("TOWER_MESH_SEED", 1),
+        number("TOWER_MESH_WORKERS", 2),
+    );
     let started = tokio::time::Instant::now();
-    let (mut sides, mut seen) = (Sides::new(kind), Seen::default());
-    let counts = std::thread::scope(|scope| {
-        // The next batch is drawn while one is compared.
-        let (give, batches) = std::sync::mpsc::sync_channel(1);
-        let drawing = scope.spawn(move || {
-            let (mut dice, mut counts) = (Dice::new(seed), Counts::default());
-            while give.send(generate::batch(&mut dice, &mut counts)).is_ok() {}
-            counts
-        });
-        for batch in &batches {
-            seen.batch(&mut sides, &batch, seed);
-            if seen.compared >= count {
-                break;
-            }
+    let compared = AtomicU64::new(0);
+    let told = Mutex::default();
+    let seen = std::thread::scope(|scope| {
+        let work = |worker: u64| {
+            let run = Run {
+                seed: seed.wrapping_add(worker * SEEDS),
+                count,
+                kind,
+                compared: &compared,
+                told: &told,
+            };
+            scope.spawn(move || run.compare())
+        };
+        let workers: Vec<_> = (0..workers.max(1)).map(work).collect();
+        let mut all = Seen::default();
+        for worker in workers {
+            all.join(worker.join().expect("a worker"));
         }
-        drop(batches);
-        drawing.join().expect("the next tables")
+        all
     });
-    seen.counts.join(counts);
     finish(&seen, seed, kind, started.elapsed().as_secs_f64());
+}
+
+/// What one worker does.
+struct Run<'a> {
+    seed: u64,
+    /// How many comparisons all are to make together.
+    count: u64,
+    kind: Other,
+    compared: &'a AtomicU64,
+    /// The sets of fields that are told already.
+    told: &'a Mutex<BTreeSet<BTreeSet<String>>>,
+}
+
+impl Run<'_> {
+    fn compare(&self) -> Seen {
+        let (mut sides, mut seen) = (Sides::new(self.kind), Seen::default());
+        let counts = std::thread::scope(|scope| {
+            // The next batch is drawn while one is compared.
+            let (give, batches) = std::sync::mpsc::sync_channel(1);
+            let drawing = scope.spawn(move || {
+                let (mut dice, mut counts) = (Dice::new(self.seed), Counts::default());
+                while give.send(generate::batch(&mut dice, &mut counts)).is_ok() {}
+                counts
+            });
+            for batch in &batches {
+                let more = seen.batch(&mut sides, &batch, self);
+                let before = self.compared.fetch_add(more, Ordering::Relaxed);
+                if before / PROGRESS != (before + more) / PROGRESS {
+                    say(&format!("compared {} so far", before + more));
+                }
+                if before + more >= self.count {
+                    break;
+                }
+            }
+            drop(batches);
+            drawing.join().expect("the next tables")
+        });
+        seen.counts.join(counts);
+        seen
+    }
 }
 
 fn finish(seen: &Seen, seed: u64, kind: Other, seconds: f64) {

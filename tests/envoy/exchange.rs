@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ const MAX_SILENT: u32 = 5;
 /// So many looks without anything new, and nothing more will come.
 const QUIET_LOOKS: u32 = 3;
 /// How many connections [`exchange_many`] uses.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 24;
 /// What the marker in `user-agent` begins with.
 const MARKER: &str = "comparison/";
 
@@ -95,29 +95,40 @@ pub(crate) fn exchange(side: &mut Sidecar, requests: &[Request]) -> Vec<Observat
     collect(side, requests, answers)
 }
 
-/// The same over several connections at a time.
+/// The same over several connections at a time, each of which takes the next request that is left.
 pub(crate) fn exchange_many(side: &mut Sidecar, requests: &[Request]) -> Vec<Observation> {
     let (address, letter) = (side.address, side.letter);
-    let share = requests.len().div_ceil(CONNECTIONS).max(1);
-    let answers = std::thread::scope(|scope| {
-        let parts = requests.chunks(share);
-        let parts: Vec<_> = parts
-            .map(|part| scope.spawn(move || send(address, letter, part)))
-            .collect();
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut places = Vec::new();
+        let taken = std::iter::from_fn(|| {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            places.push(place);
+            requests.get(place)
+        });
+        let answers = send(address, letter, taken);
+        places.into_iter().zip(answers).collect::<Vec<_>>()
+    };
+    let mut answers: Vec<(usize, Sent)> = std::thread::scope(|scope| {
+        let count = CONNECTIONS.min(requests.len());
+        let parts: Vec<_> = (0..count).map(|_| scope.spawn(take)).collect();
         let parts = parts.into_iter();
         parts
             .flat_map(|part| part.join().expect("a connection"))
             .collect()
     });
-    settle();
+    answers.sort_by_key(|(place, _)| *place);
+    let answers: Vec<Sent> = answers.into_iter().map(|(_, sent)| sent).collect();
+    settle(&answers);
     collect(side, requests, answers)
 }
 
 /// Waits until nothing more arrives: copies of requests may come after the answers.
-fn settle() {
-    let mut last = (upstream::arrived(), 0);
+fn settle(answers: &[Sent]) {
+    let arrived = || upstream::arrived(answers.iter().map(|(_, marker)| marker.as_str()));
+    let mut last = (arrived(), 0);
     process::poll(SHADOW_PATIENCE, || {
-        let now = upstream::arrived();
+        let now = arrived();
         last = if now == last.0 {
             (now, last.1 + 1)
         } else {
@@ -130,10 +141,14 @@ fn settle() {
 /// What became of a request on the wire, and its marker.
 type Sent = (Result<Answer, String>, String);
 
-fn send(address: SocketAddr, letter: char, requests: &[Request]) -> Vec<Sent> {
+fn send<'r>(
+    address: SocketAddr,
+    letter: char,
+    requests: impl IntoIterator<Item = &'r Request>,
+) -> Vec<Sent> {
     static NUMBER: AtomicU64 = AtomicU64::new(1_000_000);
     let mut connection = Connection::new(address);
-    let mut answers = Vec::with_capacity(requests.len());
+    let mut answers = Vec::new();
     let mut silent = 0;
     for request in requests {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

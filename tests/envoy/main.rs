@@ -12,12 +12,17 @@
 //! the YAML. [`cases`] are written by hand, tables and requests in `cases/`; [`generate`]
 //! draws more. What cannot be equal stands in one table in [`compare`].
 //!
+//! [`hashes`] and [`shares`] send many requests to see what keys and dice come to, and [`re2`]
+//! asks Google's RE2 (`ci/re2`) about regular expressions.
+//!
 //! `TOWER_MESH_ENVOY` and `TOWER_MESH_GATEWAY` name other programs,
-//! `TOWER_MESH_COMPARISONS` (20 000) and `TOWER_MESH_SEED` (1) change what is drawn. A long run:
+//! `TOWER_MESH_COMPARISONS` (20 000), `TOWER_MESH_SEED` (1) and `TOWER_MESH_WORKERS` (2), each with
+//! both programs to itself, change what is drawn. A long run:
 //!
 //! ```text
+//! cargo build --release --all-features --example gateway
 //! TOWER_MESH_COMPARISONS=1000000 TOWER_MESH_SEED=2 \
-//!     cargo test --all-features --test envoy drawn_tables -- --ignored --nocapture
+//!     cargo test --release --all-features --test envoy drawn_tables -- --ignored --nocapture
 //! ```
 #![cfg(all(unix, feature = "yaml"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -25,15 +30,19 @@
 
 mod cases;
 mod compare;
+mod counted;
 mod deliberate;
 mod drawn;
 mod ejection;
 mod exchange;
 mod generate;
+mod hashes;
 mod process;
 #[path = "../edges/refusals.rs"]
 mod refusals;
 mod refused;
+mod re2;
+mod shares;
 mod shrink;
 mod sidecar;
 mod translate;

@@ -10,7 +10,6 @@
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
@@ -39,7 +38,6 @@ pub(crate) struct Received {
 
 /// What arrived, by the marker the request carried.
 static RECEIVED: LazyLock<Mutex<HashMap<String, Vec<Received>>>> = LazyLock::new(Mutex::default);
-static ARRIVED: AtomicU64 = AtomicU64::new(0);
 static ENDPOINTS: LazyLock<Endpoints> = LazyLock::new(Endpoints::start);
 
 struct Endpoints {
@@ -79,9 +77,11 @@ pub(crate) fn take(marker: &str) -> Vec<Received> {
     received.remove(marker).unwrap_or_default()
 }
 
-/// How many requests have arrived at all.
-pub(crate) fn arrived() -> u64 {
-    ARRIVED.load(Ordering::Relaxed)
+/// How many requests have arrived with these markers so far.
+pub(crate) fn arrived<'m>(markers: impl Iterator<Item = &'m str>) -> usize {
+    let received = RECEIVED.lock().expect("no endpoint panicked");
+    let count = |marker| received.get(marker).map_or(0, Vec::len);
+    markers.map(count).sum()
 }
 
 /// How many of the requests that arrived with a marker so far are of a kind.
@@ -93,6 +93,12 @@ pub(crate) fn count(marker: &str, is: impl Fn(&Received) -> bool) -> usize {
         .iter()
         .filter(|it| is(it))
         .count()
+}
+
+/// Whether one of the endpoints listens at a port.
+pub(crate) fn answers(port: u64) -> bool {
+    let mut ports = ENDPOINTS.ports.iter();
+    ports.any(|(name, of)| *name != DEAD && u64::from(*of) == port)
 }
 
 fn accept(name: &'static str, listener: &TcpListener) {
@@ -142,7 +148,6 @@ fn respond(endpoint: &'static str, head: &Head, body: Vec<u8>) -> Option<(Vec<u8
         .filter(|it| super::exchange::is_shadow(it) == is_copy);
     let earlier = tries.count();
     arrived.push(received);
-    ARRIVED.fetch_add(1, Ordering::Relaxed);
     drop(all);
     let scripted = |name: &str| {
         let script = head.value(name).unwrap_or_default();

@@ -92,6 +92,20 @@ impl Connection {
         }
     }
 
+    /// Sends all requests before it reads the first answer; none of them may end the connection.
+    pub(crate) fn pipeline(&mut self, requests: &[Vec<u8>]) -> Result<Vec<Answer>, String> {
+        let kept = self.open.take();
+        let mut stream = kept.map_or_else(|| connect(self.address), Ok)?;
+        let sent = stream.get_mut().write_all(&requests.concat());
+        sent.map_err(|error| format!("not sent: {error}"))?;
+        let answers = requests
+            .iter()
+            .map(|_| read_answer(&mut stream, false).map_err(String::from));
+        let answers = answers.collect();
+        self.open = Some(stream);
+        answers
+    }
+
     fn attempt(
         &mut self,
         mut stream: BufReader<TcpStream>,

@@ -218,7 +218,7 @@ fn alter(document: &mut Value, pointer: &str) -> bool {
 
 /// The fields of the built part of HTTP routing, and whether a change of one must be seen to
 /// decide. Those that only change how long something takes cannot.
-pub(crate) const FIELDS: [(&str, bool); 95] = [
+pub(crate) const FIELDS: [(&str, bool); 96] = [
     ("VirtualService.metadata.namespace", false),
     ("VirtualService.hosts[]", true),
     ("VirtualService.exportTo", true),
@@ -307,6 +307,7 @@ pub(crate) const FIELDS: [(&str, bool); 95] = [
     ("VirtualService.http[].fault.delay", true),
     ("VirtualService.http[].fault.delay.fixedDelay", false),
     ("VirtualService.http[].fault.delay.percentage", true),
+    ("VirtualService.http[].fault.delay.percent", true),
     ("VirtualService.http[].fault.abort.httpStatus", true),
     ("VirtualService.http[].fault.abort.grpcStatus", true),
     ("VirtualService.http[].fault.abort.percentage", true),

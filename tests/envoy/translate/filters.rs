@@ -48,14 +48,18 @@ fn fault(written: &HttpFaultInjection) -> Result<Value> {
     let kind = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault";
     let mut filter = json!({"@type": kind});
     if let Some(delay) = &written.delay {
-        let (Some(fixed), None) = (delay.fixed_delay, delay.percent) else {
+        let Some(fixed) = delay.fixed_delay else {
             return Err(format!("not translated: {delay:?}"));
         };
-        let share = share(delay.percentage.as_ref())?;
+        // The deprecated whole number counts where there is no share.
+        let share = match (&delay.percentage, delay.percent) {
+            (None, Some(percent)) => json!({"numerator": percent, "denominator": "HUNDRED"}),
+            (written, _) => share(written.as_ref()),
+        };
         filter["delay"] = json!({"fixed_delay": seconds(fixed), "percentage": share});
     }
     if let Some(abort) = &written.abort {
-        let mut answer = json!({"percentage": share(abort.percentage.as_ref())?});
+        let mut answer = json!({"percentage": share(abort.percentage.as_ref())});
         let number = GRPC_STATUSES.iter().position(|it| *it == abort.grpc_status);
         match (abort.http_status, number) {
             (Some(status), None) => answer["http_status"] = json!(status),
@@ -67,15 +71,10 @@ fn fault(written: &HttpFaultInjection) -> Result<Value> {
     Ok(filter)
 }
 
-/// A share in millionths; only all and nothing can be compared request by request.
-fn share(written: Option<&Percentage>) -> Result<Value> {
-    let numerator = match written {
-        None => 0,
-        Some(share) if share.value == 0.0 => 0,
-        Some(share) if share.value == 100.0 => 1_000_000,
-        Some(share) => return Err(format!("not translated: {share:?}")),
-    };
-    Ok(json!({"numerator": numerator, "denominator": "MILLION"}))
+/// A share in millionths, cut; nothing where none is written.
+fn share(written: Option<&Percentage>) -> Value {
+    let numerator = written.map_or(0, |share| (share.value * 10_000.0) as u32);
+    json!({"numerator": numerator, "denominator": "MILLION"})
 }
 
 /// CORS: the newer list of origins is preferred to the older, lists become one line, and
