@@ -38,10 +38,10 @@ mod exchange;
 mod generate;
 mod hashes;
 mod process;
+mod re2;
 #[path = "../edges/refusals.rs"]
 mod refusals;
 mod refused;
-mod re2;
 mod shares;
 mod shrink;
 mod sidecar;

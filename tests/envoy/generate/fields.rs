@@ -84,15 +84,43 @@ impl Counts {
     }
 }
 
+/// Where in a table a field stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aim {
+    /// The document.
+    pub(super) document: usize,
+    /// The rule of a VirtualService, and the match of that.
+    pub(super) rule: Option<usize>,
+    pub(super) condition: Option<usize>,
+    /// Whether it says that case does not matter.
+    pub(super) case: bool,
+}
+
+impl Aim {
+    fn at(document: usize, pointer: &str) -> Self {
+        let mut words = pointer.split('/');
+        let mut after = |word: &str| {
+            words.by_ref().find(|it| *it == word)?;
+            words.next()?.parse().ok()
+        };
+        Self {
+            document,
+            rule: after("http"),
+            condition: after("match"),
+            case: pointer.ends_with("ignoreUriCase"),
+        }
+    }
+}
+
 /// The table under another host with one field gone or, where it must be there, changed: the
-/// one that had the fewest twins so far.
+/// one that had the fewest twins so far, where those that must decide get three for one.
 pub(super) fn twin(
     dice: &mut Dice,
     table: &Table,
     number: usize,
     counts: &mut Counts,
     is_valid: impl Fn(&Table) -> bool,
-) -> Option<Table> {
+) -> Option<(Table, Aim)> {
     let mut all = Vec::new();
     for (at, document) in table.documents.iter().enumerate() {
         all.extend(
@@ -107,7 +135,12 @@ pub(super) fn twin(
     for last in (1..all.len()).rev() {
         all.swap(last, dice.below(last + 1));
     }
-    all.sort_by_key(|(path, ..)| counts.0.get(path).map_or(0, |it| it.changed + it.kept));
+    let tried = |path: &String| {
+        let tried = counts.0.get(path).map_or(0, |it| it.changed + it.kept);
+        let must_decide = FIELDS.iter().any(|(it, decides)| it == path && *decides);
+        if must_decide { tried / 3 } else { tried }
+    };
+    all.sort_by_cached_key(|(path, ..)| tried(path));
     for (path, at, pointer) in all.iter().take(TRIES) {
         for change in [remove, alter] {
             let mut twin = table.clone();
@@ -121,7 +154,7 @@ pub(super) fn twin(
             if is_valid(&twin) {
                 twin.twin_of = Some((number, path.clone()));
                 counts.0.entry(path.clone()).or_default().changed += 1;
-                return Some(twin);
+                return Some((twin, Aim::at(*at, pointer)));
             }
         }
         counts.0.entry(path.clone()).or_default().kept += 1;

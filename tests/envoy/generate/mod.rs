@@ -114,13 +114,14 @@ pub(crate) fn batch(dice: &mut Dice, counts: &mut Counts) -> Batch {
         let twin = fields::twin(dice, &table, tables.len(), counts, |twin| {
             is_valid(&client, twin)
         });
+        let aim = twin.as_ref().map(|(_, aim)| *aim);
         let drawn: Vec<Request> = (0..REQUESTS)
-            .map(|_| request::request(dice, &table.documents, number))
+            .map(|_| request::request(dice, &table.documents, number, aim))
             .collect();
         let at = tables.len();
         requests.extend(drawn.iter().map(|it| (at, it.clone())));
         tables.push(table);
-        if let Some(twin) = twin {
+        if let Some((twin, _)) = twin {
             requests.extend(drawn.iter().map(|it| (at + 1, of_twin(it, number))));
             tables.push(twin);
         }

@@ -4,21 +4,53 @@ use serde_json::{Value, json};
 
 use super::super::exchange::Request;
 use super::dice::Dice;
+use super::fields::Aim;
 use super::words::{HEADERS, METHODS, ODD_HEADERS, ORIGINS, PATHS, REGEXES, VALUES};
 
-pub(super) fn request(dice: &mut Dice, documents: &[Value], number: usize) -> Request {
+/// A request; most of them for what `aim` stands in.
+pub(super) fn request(
+    dice: &mut Dice,
+    documents: &[Value],
+    number: usize,
+    aim: Option<Aim>,
+) -> Request {
     let nothing = json!({});
+    let aim = aim.filter(|_| !dice.one_in(3));
     let tables: Vec<&Value> = documents
         .iter()
         .filter(|it| it["kind"] == "VirtualService")
         .collect();
     // A delegate has no hosts: its rules are met at those of its root.
     let root = &tables[0]["spec"];
-    let table = &tables[dice.below(tables.len())]["spec"];
-    let rules = table["http"].as_array().expect("rules");
-    let rule = &rules[dice.below(rules.len())];
+    let aimed = aim.map(|aim| &documents[aim.document]);
+    let (table, rule) = match aimed {
+        Some(document) if document["kind"] == "VirtualService" => {
+            let rules = rules(document);
+            let at = aim.and_then(|it| it.rule);
+            let at = at.unwrap_or_else(|| dice.below(rules.len()));
+            (&document["spec"], &rules[at])
+        }
+        _ => {
+            let own = super::service(number);
+            // Endpoints and policies show where a rule leads to them.
+            let leads = |rule: &Value| aimed.is_none() || rule["route"].to_string().contains(&own);
+            let all = tables.iter().flat_map(|it| {
+                let rules = rules(it).iter();
+                rules.map(|rule| (&it["spec"], rule))
+            });
+            let all: Vec<_> = all.collect();
+            let leading: Vec<_> = all.iter().filter(|(_, rule)| leads(rule)).collect();
+            match leading.is_empty() {
+                true => all[dice.below(all.len())],
+                false => *leading[dice.below(leading.len())],
+            }
+        }
+    };
     let condition = match rule["match"].as_array() {
-        Some(matches) => &matches[dice.below(matches.len())],
+        Some(matches) => {
+            let at = aim.and_then(|it| it.condition);
+            &matches[at.unwrap_or_else(|| dice.below(matches.len()))]
+        }
         None => &nothing,
     };
     let mut path = match &condition["uri"] {
@@ -33,6 +65,9 @@ pub(super) fn request(dice: &mut Dice, documents: &[Value], number: usize) -> Re
         }
         _ => dice.of(&PATHS).to_owned(),
     };
+    if aim.is_some_and(|it| it.case) && dice.one_in(2) {
+        path = path.to_ascii_uppercase();
+    }
     let mut query: Vec<String> = Vec::new();
     for (name, value) in condition["queryParams"].as_object().into_iter().flatten() {
         query.push(format!("{name}={}", fitting(dice, value)));
@@ -144,6 +179,10 @@ pub(super) fn request(dice: &mut Dice, documents: &[Value], number: usize) -> Re
         chunked: dice.one_in(3),
         shadows: 0,
     }
+}
+
+fn rules(document: &Value) -> &Vec<Value> {
+    document["spec"]["http"].as_array().expect("rules")
 }
 
 /// One of the hosts of a table, or a name near them.
