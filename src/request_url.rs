@@ -1,7 +1,7 @@
 //! The absolute URL of a request, as Envoy writes it into `Location`.
 //!
 //! The scheme is what `x-forwarded-proto` says if that is `http` or `https`,
-//! else the URI's own, else `http`. The authority is the `Host` header as it
+//! else the URI's own, else `http`; at a proxy an absolute target's own comes first. The authority is the `Host` header as it
 //! was sent, else the URI's. A port that belongs to the request's scheme is
 //! left out where the URL gets another scheme.
 
@@ -10,6 +10,8 @@ use std::fmt;
 use http::Request;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::Authority;
+
+use crate::context::AbsoluteTarget;
 
 /// Where a request was addressed to.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +43,9 @@ impl<'r> RequestUrl<'r> {
         let (headers, uri) = (request.headers(), request.uri());
         let forwarded = headers.get(FORWARDED_PROTO).map(HeaderValue::as_bytes);
         let forwarded = forwarded.filter(|it| !it.is_empty());
+        let absolute = request.extensions().get::<AbsoluteTarget>().is_some();
         let scheme = forwarded
+            .filter(|_| !absolute)
             .and_then(web_scheme)
             .or_else(|| web_scheme(uri.scheme_str()?.as_bytes()))
             .unwrap_or("http");

@@ -1,11 +1,13 @@
 //! What a response can tell about how it came to be, in Envoy's words.
 
+mod absolute_target;
 mod connection;
 mod direct_peer;
 mod flags;
 mod matched_path;
 mod preflight;
 
+pub(crate) use absolute_target::AbsoluteTarget;
 pub use connection::Connection;
 pub(crate) use direct_peer::{DirectPeer, forwarded_for};
 pub use flags::ResponseFlags;

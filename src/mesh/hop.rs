@@ -8,6 +8,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderMap, Request, Version};
 
+use crate::context::AbsoluteTarget;
 use crate::headers::{join, join_request_lines};
 use crate::rt::Rng;
 
@@ -46,6 +47,9 @@ pub(super) fn read_host<B>(request: &mut Request<B>) {
         && let Ok(host) = HeaderValue::from_str(authority)
     {
         request.headers_mut().insert(HOST, host);
+    }
+    if request.uri().scheme().is_some() && request.headers().contains_key(FORWARDED_PROTO) {
+        request.extensions_mut().insert(AbsoluteTarget);
     }
     join_lines(request.headers_mut(), "host", b",");
     if request.version() == Version::HTTP_2 {

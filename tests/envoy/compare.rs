@@ -81,11 +81,13 @@ pub(crate) fn differences(
     let choice = cluster
         .and_then(|name| endpoints.get(name))
         .is_some_and(|count| *count > 1);
+    let late = [envoy, ours].map(began_late);
     let fields: BTreeSet<&String> = envoy.keys().chain(ours.keys()).collect();
     let (gaps, fields) = gaps(envoy, ours, fields);
     let compare = |field: &String| {
         let [envoy, ours] = [envoy, ours].map(|side| side.get(field));
-        let [one, other] = [envoy, ours].map(|value| value.map(|it| masked(field, it, choice)));
+        let [one, other] = [(envoy, late[0]), (ours, late[1])]
+            .map(|(value, late)| value.map(|it| masked(field, it, choice, late)));
         (one != other).then(|| Difference {
             field: field.clone(),
             envoy: envoy.cloned(),
@@ -95,6 +97,15 @@ pub(crate) fn differences(
     gaps.into_iter()
         .chain(fields.into_iter().filter_map(compare))
         .collect()
+}
+
+/// Whether tries went by before the first that reached an endpoint.
+fn began_late(side: &Observation) -> bool {
+    let tries = side.get("log.upstream_request_attempt_count");
+    let tries = tries.and_then(|it| it.parse::<usize>().ok());
+    let is_arrival =
+        |field: &&String| field.starts_with("upstream[") && field.ends_with("].endpoint");
+    tries > Some(side.keys().filter(is_arrival).count())
 }
 
 /// Where one side has nothing of a kind (no line in the log, nothing received upstream), that
@@ -141,7 +152,7 @@ pub(crate) fn tally<'d>(all: impl Iterator<Item = &'d Difference>) -> String {
     )
 }
 
-fn masked(field: &str, value: &str, choice: bool) -> String {
+fn masked(field: &str, value: &str, choice: bool, late: bool) -> String {
     let family: String = field.chars().filter(|it| !it.is_ascii_digit()).collect();
     let family = match family.strip_prefix("shadow[") {
         // A copy is masked as what it is a copy of.
@@ -150,7 +161,7 @@ fn masked(field: &str, value: &str, choice: bool) -> String {
         None => field,
     };
     // What is left of a limit when a later try is made hangs on the clock.
-    let is_left = !field.contains("[0]")
+    let is_left = (late || !field.contains("[0]"))
         && ["x-envoy-expected-rq-timeout-ms", "grpc-timeout"]
             .iter()
             .any(|it| field.starts_with("upstream[") && field.ends_with(it));

@@ -215,14 +215,16 @@ fn splits(translation: &Translation) -> BTreeSet<String> {
         let names = weighted.into_iter().flatten().map(|it| &it["name"]);
         let names = names.chain([&route["route"]["cluster"]]);
         let names: Vec<&str> = names.filter_map(Value::as_str).collect();
-        let mut mirrors = route["route"]["request_mirror_policies"]
-            .as_array()
+        let mirrors = route["route"]["request_mirror_policies"].as_array();
+        let mut mirrors = mirrors
             .into_iter()
             .flatten()
-            .filter_map(|it| translation.endpoints.get(it["cluster"].as_str()?));
+            .filter_map(|it| it["cluster"].as_str());
         names.len() > 1
             || names.iter().any(|it| shown.contains(it))
-            || mirrors.any(|endpoints| *endpoints > 1)
+            || mirrors.any(|it| {
+                shown.contains(it) || translation.endpoints.get(it).is_some_and(|it| *it > 1)
+            })
     };
     let name = |route: &Value| route["name"].as_str().unwrap_or_default().to_owned();
     routes.filter(is_split).map(name).collect()

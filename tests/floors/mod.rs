@@ -21,7 +21,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ("source", &["endpoint"]),
     // First floor: what all rooms share.
     ("failure", &[]),
-    ("request_url", &[]),
+    ("request_url", &["context"]),
     ("reply", &["context", "failure"]),
     ("string_match", &["api", "diagnostic"]),
     (
