@@ -45,6 +45,7 @@ mod refused;
 mod shares;
 mod shrink;
 mod sidecar;
+mod sides;
 mod translate;
 mod upstream;
 mod wire;

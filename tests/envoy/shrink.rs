@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::compare::{self, Difference};
-use super::drawn::{Sides, alone};
 use super::exchange::Request;
 use super::generate::{Table, fields, is_valid};
+use super::sides::{Sides, alone};
 use super::translate::Client;
 
 /// The most attempts for one difference.
