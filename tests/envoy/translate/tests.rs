@@ -278,7 +278,6 @@ fn subsets_come_from_the_nearest_namespace_and_the_most_exact_host() {
 fn what_is_not_translated_is_refused() {
     for rule in [
         "{mirrors: [{percentage: {value: 1}}], route: [{destination: {host: a}}]}",
-        "{fault: {abort: {httpStatus: 500, percentage: {value: 50}}}, route: [{destination: {host: a}}]}",
         "{retries: {attempts: 2, retryRemoteLocalities: true}, route: [{destination: {host: a}}]}",
     ] {
         let yaml = rules("v", &format!("{{hosts: [a.test], http: [{rule}]}}"));

@@ -74,6 +74,18 @@ fn faults_without_a_share_meet_nobody() {
 }
 
 #[test]
+fn faults_are_shared_in_millionths_and_an_old_delay_in_hundredths() {
+    let fault = route(
+        "{fault: {abort: {httpStatus: 500, percentage: {value: 0.5}}, delay: {fixedDelay: 1s, percent: 7}}, \
+         route: [{destination: {host: b.test}}]}",
+    );
+    let fault = &fault["typed_per_filter_config"]["envoy.filters.http.fault"];
+    let share = |numerator: u32, of: &str| json!({"numerator": numerator, "denominator": of});
+    assert_eq!(fault["abort"]["percentage"], share(5000, "MILLION"));
+    assert_eq!(fault["delay"]["percentage"], share(7, "HUNDRED"));
+}
+
+#[test]
 fn a_timeout_also_caps_what_grpc_clients_ask_for() {
     let forward = route("{timeout: 1500ms, route: [{destination: {host: b.test}}]}");
     assert_eq!(forward["route"]["timeout"], "1.5s");
