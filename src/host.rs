@@ -23,12 +23,27 @@ pub fn resolve_short_name(name: &str, namespace: &str, cluster_domain: &str) -> 
 
 /// The same, borrowed where the name is full already and in lower case.
 pub(crate) fn full_name<'n>(name: &'n str, namespace: &str, cluster_domain: &str) -> Cow<'n, str> {
-    let (mut short, mut upper) = (!name.is_empty(), false);
-    for byte in name.bytes() {
-        short &= !matches!(byte, b'.' | b'*' | b':' | b'[');
-        upper |= byte.is_ascii_uppercase();
-    }
-    let mut name = match upper {
+    /// What a byte tells of the name that it is in.
+    const TELLS: [u8; 256] = {
+        let mut tells = [0; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            tells[byte as usize] = match byte {
+                b'.' | b'*' | b':' | b'[' => WHOLE,
+                b'A'..=b'Z' => UPPER,
+                _ => 0,
+            };
+            byte += 1;
+        }
+        tells
+    };
+    const WHOLE: u8 = 1;
+    const UPPER: u8 = 2;
+    let told = name.bytes().fold(0, |told, byte| {
+        told | TELLS.get(usize::from(byte)).copied().unwrap_or_default()
+    });
+    let short = !name.is_empty() && told & WHOLE == 0;
+    let mut name = match told & UPPER != 0 {
         true => Cow::Owned(name.to_ascii_lowercase()),
         false => Cow::Borrowed(name),
     };

@@ -1,5 +1,7 @@
 //! Which virtual host a request's authority belongs to.
 
+use std::collections::hash_map::Entry;
+
 use rustc_hash::FxHashMap;
 
 use crate::host;
@@ -80,12 +82,19 @@ impl<T> Hosts<T> {
                 }
                 self.suffixes.insert(suffix.into(), value);
             }
-            None if self.exact.contains_key(&*name) => return Err(SameHost),
-            None => {
-                self.exact.insert(name.into(), value);
-            }
+            None => match self.exact.entry(name.into()) {
+                Entry::Occupied(_) => return Err(SameHost),
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+            },
         }
         Ok(())
+    }
+
+    /// Makes room for so many more names.
+    pub(crate) fn reserve(&mut self, names: usize) {
+        self.exact.reserve(names);
     }
 
     /// What belongs to the host of `authority`.

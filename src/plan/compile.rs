@@ -76,8 +76,12 @@ pub(crate) fn compile(
 
     let delegates = Delegates::new(&list, source);
     let mut owners = Owners::default();
-    let mut virtual_services = Vec::new();
+    let is_rules = |it: &&&Resource| matches!(it.spec, Spec::VirtualService(_));
+    let count = list.iter().filter(is_rules).count();
+    let mut virtual_services = Vec::with_capacity(count);
+    owners.reserve(count);
     let mut taken: FxHashMap<Arc<str>, &Resource> = FxHashMap::default();
+    taken.reserve(count);
     let read = |resource, written, about: &mut _| {
         VirtualService::read(resource, written, source, &clusters, &delegates, about)
     };
@@ -172,6 +176,13 @@ impl Tables {
     /// Makes a table for a port, so that its unknown hosts are judged as such.
     pub(super) fn open(&mut self, port: u16) {
         self.by_port.entry(port).or_default();
+    }
+
+    /// Makes room for so many hosts of a port and their routes.
+    pub(super) fn reserve(&mut self, port: u16, hosts: usize, routes: usize) {
+        self.routes.reserve(routes);
+        self.origins.reserve(routes);
+        self.by_port.entry(port).or_default().hosts.reserve(hosts);
     }
 
     /// Adds one virtual host; of domains that are taken already, the first owner keeps them.
@@ -280,6 +291,7 @@ fn tell(resource: &Resource, about: Diagnostics, found: &mut Diagnostics) {
 
 fn report_doubles(list: &[&Resource], found: &mut Diagnostics) {
     let mut seen = FxHashSet::default();
+    seen.reserve(list.len());
     for resource in list {
         let metadata = &resource.metadata;
         let (namespace, name) = (metadata.namespace_or_default(), metadata.name.as_str());

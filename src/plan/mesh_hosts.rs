@@ -77,6 +77,7 @@ fn fill_port<'s>(
         .filter(|(.., routes)| !routes.is_empty())
         .collect();
     let mut exact: FxHashMap<&str, usize> = FxHashMap::default();
+    exact.reserve(concerned.len());
     for (n, virtual_service, _) in &concerned {
         for name in &virtual_service.hosts {
             exact.entry(name).or_insert(*n);
@@ -96,10 +97,16 @@ fn fill_port<'s>(
         }
     }
 
+    let routes: usize = concerned.iter().map(|(.., routes)| routes.len()).sum();
+    let left = services
+        .len()
+        .saturating_sub(owned.values().map(Vec::len).sum());
+    tables.reserve(port, concerned.len() + left, routes + left);
     let mut claimed = FxHashSet::default();
+    let mut domains: Vec<Cow<'_, str>> = Vec::new();
     for (n, virtual_service, routes) in concerned {
         let hosts = &virtual_service.hosts;
-        let mut domains: Vec<Cow<'_, str>> = Vec::new();
+        domains.clear();
         for service in owned.get(&n).into_iter().flatten() {
             claimed.insert(service.host.as_str());
             domains.extend(domains_of(service, source, &full_names));
@@ -141,6 +148,7 @@ impl<'v> Names<'v> {
             exact: FxHashMap::default(),
             wild: FxHashMap::default(),
         };
+        names.exact.reserve(virtual_services.len());
         for (n, virtual_service) in virtual_services.iter().enumerate() {
             for name in &virtual_service.hosts {
                 let owners = match host::wildcard_suffix(name) {

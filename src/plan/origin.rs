@@ -150,6 +150,11 @@ fn name_of(resource: &Resource) -> Box<str> {
 }
 
 impl Owners {
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.0.reserve(count);
+    }
+
     /// Adds a VirtualService the client sees, which `source` is bound to if it is given; gives
     /// its place.
     pub(super) fn add(

@@ -75,6 +75,9 @@ pub(super) fn report_combinations(written: &api::HttpRoute, at: At<'_>, found: &
     let route = !written.route.is_empty();
     let redirect = written.redirect.is_some();
     let response = written.direct_response.is_some();
+    if !redirect && !response {
+        return;
+    }
     for (together, field, message) in [
         (
             route && redirect,

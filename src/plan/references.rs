@@ -36,6 +36,7 @@ impl<'r> References<'r> {
             listed: FxHashMap::default(),
             policies: FxHashMap::default(),
         };
+        references.virtual_services.reserve(list.len());
         for resource in list {
             references.note(resource);
         }

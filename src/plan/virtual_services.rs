@@ -121,7 +121,7 @@ impl<'r> VirtualService<'r> {
         source: &Source,
         clusters: &mut Clusters<'_>,
     ) -> Vec<Listed> {
-        let mut routes = Vec::new();
+        let mut routes = Vec::with_capacity(self.blocks());
         for (n, rule) in self.rules.iter().enumerate() {
             for block in &rule.blocks {
                 let concerned = rule.block(block).is_none_or(|written| {
@@ -171,7 +171,8 @@ impl<'r> Rule<'r> {
         let matched = matched_path(self.block(block));
         // One that is written, not one that is left when those of weight 0 are dropped.
         let single = self.written.route.len() <= 1;
-        let mut choices = Vec::new();
+        let destinations = self.destinations.as_ref().map_or(1, |it| it.iter().count());
+        let mut choices = Vec::with_capacity(destinations);
         let weights = self.destinations.as_ref().map(|weights| {
             weights.map(|it| {
                 let place = clusters.place(&it.host, &it.subset, it.port, port);

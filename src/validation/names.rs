@@ -63,26 +63,69 @@ pub(super) fn domain_fault(domain: &str, wild: bool) -> Option<String> {
 /// Whether a domain is, at a glance, what nearly every one is: labels of letters, digits and
 /// hyphens in their places, the last of them no number. Of others the glance tells nothing.
 fn is_plain_domain(domain: &str) -> bool {
-    let (mut label, mut before, mut letters) = (0_u32, b'.', false);
-    for byte in domain.bytes() {
-        match byte {
-            b'.' if label == 0 || before == b'-' => return false,
-            b'.' => (label, letters) = (0, false),
-            b'a'..=b'z' | b'A'..=b'Z' => (label, letters) = (label + 1, true),
-            b'0'..=b'9' => label += 1,
-            b'-' if label > 0 => label += 1,
-            _ => return false,
+    // So short that no label is too long.
+    domain.len() <= 63 && domain.bytes().fold(BEGIN, step) == LETTERS
+}
+
+/// What has been read of a label: nothing, letters among it or none, a hyphen last or not; or it
+/// is not plain.
+const BEGIN: u8 = 0;
+const LETTERS: u8 = 1;
+const DIGITS: u8 = 2;
+const LETTERS_HYPHEN: u8 = 3;
+const DIGITS_HYPHEN: u8 = 4;
+const OTHER: u8 = 5;
+
+/// What a label is after one more byte; looked up, for every name of every rule is read so.
+fn step(label: u8, byte: u8) -> u8 {
+    /// By what is before, and by what a byte is: anything, a letter, a digit, a hyphen, a dot.
+    const STEPS: [u8; 64] = {
+        let mut steps = [OTHER; 64];
+        let mut label = BEGIN;
+        while label < OTHER {
+            let at = (label as usize) << 3;
+            let letters = label == LETTERS || label == LETTERS_HYPHEN;
+            steps[at + 1] = LETTERS;
+            steps[at + 2] = if letters { LETTERS } else { DIGITS };
+            if label != BEGIN {
+                steps[at + 3] = if letters {
+                    LETTERS_HYPHEN
+                } else {
+                    DIGITS_HYPHEN
+                };
+            }
+            if label == LETTERS || label == DIGITS {
+                steps[at + 4] = BEGIN;
+            }
+            label += 1;
         }
-        if label > 63 {
-            return false;
+        steps
+    };
+    const KINDS: [u8; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            kinds[byte as usize] = match byte {
+                b'a'..=b'z' | b'A'..=b'Z' => 1,
+                b'0'..=b'9' => 2,
+                b'-' => 3,
+                b'.' => 4,
+                _ => 0,
+            };
+            byte += 1;
         }
-        before = byte;
-    }
-    letters && before.is_ascii_alphanumeric() && domain.len() <= 255
+        kinds
+    };
+    let kind = KINDS.get(usize::from(byte)).copied().unwrap_or_default();
+    let at = usize::from(label << 3 | kind) & 63;
+    STEPS.get(at).copied().unwrap_or(OTHER)
 }
 
 /// A name as it can stand in a message.
 pub(super) fn shortened(name: &str) -> Cow<'_, str> {
+    if name.len() <= 80 {
+        return name.into();
+    }
     match name.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()).into(),
         None => name.into(),
