@@ -111,6 +111,8 @@ codes! {
     Unreachable = "unreachable", Warning;
     /// A value that nothing ever equals.
     NeverMatches = "never-matches", Warning;
+    /// More than a hundred regular expressions that are tried one after the other.
+    SlowMatch = "slow-match", Warning;
     /// A body so large that every copy of the configuration suffers.
     LargeBody = "large-body", Warning;
     /// A file that a rule names and this process cannot open.

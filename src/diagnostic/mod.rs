@@ -37,6 +37,7 @@
 //! | `delegate-conflict` | warning | A delegate's rule that takes what the rule naming it does not: it is left out. |
 //! | `unreachable` | warning | A rule that can never be reached. |
 //! | `never-matches` | warning | A value that nothing ever equals. |
+//! | `slow-match` | warning | More than a hundred regular expressions that are tried one after the other. |
 //! | `large-body` | warning | A body so large that every copy of the configuration suffers. |
 //! | `missing-file` | warning | A file that a rule names and this process cannot open. |
 //! | `invalid-file` | error | A file that a rule names and that does not hold what it should. |

@@ -10,7 +10,6 @@ use super::choice::Choice;
 use super::least_request;
 use super::locality::Group;
 use super::policy::{Algorithm, LoadBalancerPolicy};
-use super::schedule::Turns;
 use super::spread::Spread;
 use super::status::TableStatus;
 use super::warmup::Warming;
@@ -21,7 +20,7 @@ use crate::rt::Rng;
 ///
 /// A pick takes `&self`, allocates nothing and takes the same time for three endpoints as for ten
 /// thousand; where weights differ under `LEAST_REQUEST` its time grows with the logarithm of
-/// their number, and picks take turns at a lock.
+/// their number. Threads that meet while they take turns go on with turns of their own.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -213,7 +212,7 @@ impl LoadBalancer {
             }
             return self.choose(pick);
         }
-        next(&warming.turns, |place| {
+        warming.turns.next(|place| {
             let Some(endpoint) = self.endpoints.get(place as usize) else {
                 return 1.0;
             };
@@ -262,10 +261,9 @@ impl LoadBalancer {
         let endpoints = &*self.endpoints;
         match &self.choice {
             Choice::LeastRequest => least_request(endpoints, pick.roll),
-            Choice::Rotation(turn) if !endpoints.is_empty() => Some(turn.next(endpoints.len())),
-            Choice::Rotation(_) => None,
+            Choice::Rotation(turn) => turn.next(endpoints.len()),
             Choice::Round(turn, round) => {
-                let place = round.get(turn.next(round.len()))?;
+                let place = round.get(turn.next(round.len())?)?;
                 Some(*place as usize)
             }
             Choice::Random => {
@@ -275,8 +273,8 @@ impl LoadBalancer {
             }
             Choice::RingHash(ring) => ring.pick(pick.hash.unwrap_or(pick.roll), pick.again),
             Choice::Maglev(table) => table.pick(pick.hash.unwrap_or(pick.roll), pick.again),
-            Choice::Turns(turns) => next(turns, |place| self.weight(place)),
-            Choice::LeastRequestTurns(turns) => next(turns, |place| {
+            Choice::Turns(turns) => turns.next(|place| self.weight(place)),
+            Choice::LeastRequestTurns(turns) => turns.next(|place| {
                 let active = endpoints.get(place as usize).map_or(0, Endpoint::active);
                 self.weight(place) / (f64::from(active) + 1.0)
             }),
@@ -301,11 +299,4 @@ impl LoadBalancer {
         let endpoint = self.endpoints.get(place as usize);
         endpoint.map_or(1.0, |it| f64::from(it.weight()))
     }
-}
-
-#[inline(never)]
-fn next(turns: &Mutex<Turns>, weight: impl FnOnce(u32) -> f64) -> Option<usize> {
-    // A turn is taken whole or not at all, so there is nothing a panic could leave broken.
-    let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-    turns.next(weight).map(|place| place as usize)
 }

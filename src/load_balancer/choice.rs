@@ -1,10 +1,8 @@
 //! How one endpoint of many is chosen, with what is worked out for that beforehand.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::policy::Algorithm;
-use super::schedule::{self, Turns};
+use super::schedule::{self, Schedule};
+use super::turns::{Rotation, Turns};
 use super::{Maglev, RingHash};
 use crate::endpoint::Endpoint;
 
@@ -14,31 +12,14 @@ pub(super) enum Choice {
     Random,
     LeastRequest,
     /// By weight and requests under way.
-    LeastRequestTurns(Mutex<Turns>),
+    LeastRequestTurns(Turns),
     Rotation(Rotation),
     /// By weight, all turns of a round written out.
     Round(Rotation, Box<[u32]>),
     /// By weight, where a round is too long for that.
-    Turns(Mutex<Turns>),
+    Turns(Turns),
     RingHash(RingHash),
     Maglev(Maglev),
-}
-
-/// The turn. Picks of all threads count in one place, away from everything else: only so does a
-/// caller see one endpoint after the other, whichever thread it is on.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(super) struct Rotation(AtomicUsize);
-
-impl Rotation {
-    pub(super) fn now(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn next(&self, among: usize) -> usize {
-        let turn = self.0.fetch_add(1, Ordering::Relaxed);
-        turn.checked_rem(among).unwrap_or_default()
-    }
 }
 
 impl Choice {
@@ -51,7 +32,6 @@ impl Choice {
         let mut weights = endpoints.iter().map(Endpoint::weight);
         let first = weights.next();
         let even = weights.all(|it| Some(it) == first);
-        let rotation = |start| Rotation(AtomicUsize::new(start));
         let total = endpoints
             .iter()
             .map(|it| f64::from(it.weight()))
@@ -68,11 +48,11 @@ impl Choice {
             Algorithm::Random | Algorithm::Passthrough => Self::Random,
             Algorithm::LeastRequest if even => Self::LeastRequest,
             Algorithm::LeastRequest => Self::LeastRequestTurns(turns(endpoints, start())),
-            Algorithm::RoundRobin if even => Self::Rotation(rotation(start())),
+            Algorithm::RoundRobin if even => Self::Rotation(Rotation::new(start())),
             Algorithm::RoundRobin => {
                 let weights: Vec<u32> = endpoints.iter().map(Endpoint::weight).collect();
                 match schedule::round(&weights) {
-                    Some(round) => Self::Round(rotation(start()), round),
+                    Some(round) => Self::Round(Rotation::new(start()), round),
                     None => Self::Turns(turns(endpoints, start())),
                 }
             }
@@ -87,15 +67,15 @@ impl Choice {
 }
 
 /// Turns by weight, some of the first ones skipped.
-fn turns(endpoints: &[Endpoint], start: usize) -> Mutex<Turns> {
+fn turns(endpoints: &[Endpoint], start: usize) -> Turns {
     let weight = |place: usize| {
         endpoints
             .get(place)
             .map_or(1.0, |it| f64::from(it.weight()))
     };
-    let mut turns = Turns::new((0..endpoints.len()).map(weight));
+    let mut schedule = Schedule::new((0..endpoints.len()).map(weight));
     for _ in 0..start.checked_rem(endpoints.len()).unwrap_or_default() {
-        turns.next(|place| weight(place as usize));
+        schedule.next(|place| weight(place as usize));
     }
-    Mutex::new(turns)
+    Turns::of(schedule)
 }

@@ -27,7 +27,7 @@
 //! # Warm-up
 //!
 //! For the time of `warmup` an endpoint that was not there before gets
-//! `max(minimumPercent, (age / duration)^(1 / aggression))` of its share. Picks take turns at a lock
+//! `max(minimumPercent, (age / duration)^(1 / aggression))` of its share. Picks take turns by weight
 //! until all are warm. An endpoint that outlier detection lets back does not warm up again.
 //!
 //! # Retries
@@ -36,8 +36,10 @@
 //! times, and then takes what it gets. A request is counted from when it begins
 //! until its response body ends or is dropped.
 //!
-//! The difference to a sidecar: each of Envoy's workers has a rotation of its own
-//! for `ROUND_ROBIN`, here there is one, so that the order is strict.
+//! Turns are those of all threads together, in strict order, for as long as threads
+//! hardly ever meet while they take one. Once they have met 64 times, each thread
+//! takes turns of its own, as each of Envoy's workers does from the start, and no
+//! thread waits for what another writes.
 //!
 //! Source: Istio's `LoadBalancerSettings`, Envoy's `lb_policy` of a cluster and
 //! `hash_policy` of a route.
@@ -57,6 +59,7 @@ mod spread;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod warmup;
 
 pub use balancer::{LoadBalancer, Pick};

@@ -1,12 +1,12 @@
 //! Endpoints in priorities and localities, and a balancer for each part of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::balancer::{LoadBalancer, Pick};
 use super::locality::Group;
 use super::priorities::{Count, OVERPROVISIONING, elsewhere, health, loads};
-use super::schedule::Turns;
 use super::status::PriorityStatus;
+use super::turns::Turns;
 use crate::endpoint::Endpoint;
 
 /// The endpoints in use where these are not simply all, side by side.
@@ -29,7 +29,7 @@ struct Level {
     panics: bool,
     parts: Vec<Part>,
     /// Whose turn it is, and by which weights, where there are several parts.
-    turns: Mutex<Turns>,
+    turns: Turns,
     weights: Vec<f64>,
 }
 
@@ -106,7 +106,7 @@ impl Spread {
                 health: health(count),
                 panics: load.panics,
                 parts,
-                turns: Mutex::new(Turns::new(weights.iter().copied())),
+                turns: Turns::new(weights.iter().copied()),
                 weights,
             });
         }
@@ -181,10 +181,8 @@ impl Level {
         let part = match self.parts.as_slice() {
             [only] => only,
             parts => {
-                // A turn is taken whole or not at all.
-                let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
                 let weight = |part: u32| self.weights.get(part as usize).copied().unwrap_or(1.0);
-                parts.get(turns.next(weight)? as usize)?
+                parts.get(self.turns.next(weight)?)?
             }
         };
         let place = part.balancer.pick(pick)?;

@@ -1,11 +1,10 @@
 //! `warmup`: new endpoints get their share little by little.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::schedule::Turns;
+use super::turns::Turns;
 use crate::api;
 use crate::endpoint::Endpoint;
 
@@ -75,7 +74,7 @@ pub(super) struct Warming {
     warmup: Warmup,
     /// When the last of the endpoints is warm.
     pub(super) until: Instant,
-    pub(super) turns: Mutex<Turns>,
+    pub(super) turns: Turns,
 }
 
 impl Warming {
@@ -94,7 +93,7 @@ impl Warming {
         Some(Self {
             warmup,
             until,
-            turns: Mutex::new(turns),
+            turns,
         })
     }
 

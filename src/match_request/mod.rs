@@ -35,6 +35,7 @@
 //! # Ok::<(), tower_mesh::diagnostic::Diagnostics>(())
 //! ```
 
+mod alike;
 mod config;
 mod describe;
 mod head;
@@ -42,6 +43,7 @@ mod hosts;
 mod index;
 mod matcher;
 
+pub(crate) use alike::check_alike;
 pub use head::RequestHead;
 pub use hosts::{Hosts, SameHost};
 pub use index::RouteIndex;

@@ -7,13 +7,10 @@
 //! the plan reaches every shard at once, and the old plan lives exactly as long
 //! as its requests.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::plan::{Plan, PlanRef};
-
-/// More shards than cores of most machines; two threads on one shard are slower, not wrong.
-const SHARDS: usize = 32;
+use crate::rt::{SHARDS, shard};
 
 pub(super) struct Current {
     shards: Box<[Shard; SHARDS]>,
@@ -30,13 +27,6 @@ impl Shard {
     }
 }
 
-static THREADS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    /// Threads take the shards in turn.
-    static SHARD: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS;
-}
-
 impl Current {
     pub(super) fn new(plan: &Plan) -> Self {
         let shard = || Shard(Mutex::new(Arc::new(plan.clone())));
@@ -47,9 +37,7 @@ impl Current {
 
     /// The plan in force, counted on this thread's shard.
     pub(super) fn get(&self) -> PlanRef {
-        let place = SHARD.with(|place| *place);
-        // The remainder is below the number of shards.
-        self.shards[place % SHARDS].lock().clone()
+        self.shards[shard()].lock().clone()
     }
 
     pub(super) fn replace(&self, plan: &Plan) {

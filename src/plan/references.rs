@@ -11,6 +11,7 @@ use super::shadowed;
 use crate::api::{self, Resolution, Resource, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::host;
+use crate::match_request;
 use crate::service_entry::Registry;
 use crate::source::{Source, resolve_gateway};
 
@@ -89,6 +90,7 @@ impl<'r> References<'r> {
                 self.check_delegates(it, namespace, at, found);
                 self.check_protocols(it, namespace, at, found);
                 shadowed::check(it, at, found);
+                match_request::check_alike(it, at, found);
             }
             Spec::DestinationRule(it) => {
                 self.check_rule(resource, it, namespace, at, found);

@@ -4,6 +4,7 @@ mod connecting;
 mod late;
 mod later;
 mod rng;
+mod shard;
 mod timer;
 mod wall_clock;
 
@@ -11,5 +12,6 @@ pub(crate) use connecting::{expect_connected, is_connecting, say_connecting};
 pub(crate) use late::{Left, drop_late, is_late, leave};
 pub(crate) use later::later;
 pub use rng::Rng;
+pub(crate) use shard::{SHARDS, shard};
 pub use timer::Timer;
 pub(crate) use wall_clock::WallClock;

@@ -60,6 +60,32 @@ spec:
     resources
 }
 
+/// The text of the same VirtualServices.
+pub fn text(count: usize) -> String {
+    let mut yaml = String::new();
+    for n in 0..count {
+        write!(
+            yaml,
+            "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: it-{n}}}
+spec:
+  hosts: [service-{n}.example.com]
+  http:
+  - match: [{{uri: {{prefix: /service-{n}/a/}}}}]
+    timeout: 5s
+    route: [{{destination: {{host: it.example.com}}}}]
+  - match: [{{uri: {{prefix: /service-{n}/b/}}}}]
+    route: [{{destination: {{host: it.example.com}}}}]
+  - route: [{{destination: {{host: it.example.com}}}}]
+"
+        )
+        .unwrap();
+    }
+    yaml
+}
+
 fn own(mut resource: Resource, n: usize) -> Resource {
     resource.metadata.name = format!("it-{n}");
     if let Spec::VirtualService(it) = &mut resource.spec {

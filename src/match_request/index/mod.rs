@@ -19,6 +19,9 @@ const FEW: usize = 8;
 /// A regular expression counts for as many, being dearer to ask.
 const REGEX: usize = 4;
 
+/// Text of so few bytes is on nearly every path.
+pub(super) const SHORT: usize = 3;
+
 /// The rules of one virtual host, in order; finds the first that a request meets.
 ///
 /// The answer is that of asking one rule after the other with
@@ -35,7 +38,8 @@ const REGEX: usize = 4;
 /// What remains linear: rules that share a `uri` and differ in anything else, such as
 /// prefixes, regular expressions or absence of headers, and regular expressions
 /// without any text that every match must hold (`/[a-z]+`). These are asked in order,
-/// as far as the best rule found otherwise.
+/// as far as the best rule found otherwise; a mesh warns of more than a hundred such expressions
+/// (`slow-match`).
 ///
 /// A look-up allocates nothing. Rules are shared, not copied; the index itself takes
 /// about 100 bytes a rule, and none for a few rules, which are asked one by one.

@@ -242,6 +242,46 @@ fn the_index_finds_what_asking_in_order_finds() {
     assert!(later > pairs / 10, "{later} of {pairs}");
 }
 
+/// One host with ten thousand rules of all kinds, most of them drawn anew, some again and again.
+#[test]
+fn a_table_of_ten_thousand_rules_finds_what_asking_in_order_finds() {
+    let mut dice = Dice(7);
+    let mut patterns = Patterns::default();
+    let mut rules: Vec<Arc<MatchRequest>> = Vec::new();
+    while rules.len() < 10_000 {
+        let n = rules.len();
+        // Most have a beginning of their own, so that a request does not end at the first of them.
+        let own = |it: &[u8]| [format!("/own{}", n % 7000).as_bytes(), it].concat().into();
+        for rule in table(&mut dice, &mut patterns) {
+            let mut rule = MatchRequest::clone(&rule);
+            rule.path = match rule.path {
+                PathMatch::Exact(it) => PathMatch::Exact(own(&it)),
+                PathMatch::ExactFold(it) => PathMatch::ExactFold(own(&it)),
+                PathMatch::Prefix(it) => PathMatch::Prefix(own(&it)),
+                PathMatch::PrefixFold(it) => PathMatch::PrefixFold(own(&it)),
+                // Those that take nearly every path would leave nothing to others.
+                PathMatch::Regex(it) if it.as_str().starts_with(['.', '[', '(']) => continue,
+                regex @ PathMatch::Regex(_) => regex,
+            };
+            rules.push(Arc::new(rule));
+        }
+    }
+    rules.truncate(10_000);
+    let index: RouteIndex = rules.iter().cloned().collect();
+    let (mut found, mut late) = (0, 0);
+    for _ in 0..500 {
+        let (path, headers) = (near(&mut dice, &rules), headers(&mut dice));
+        let method = dice.of(&["GET", "POST"]);
+        let request = RequestHead::new(method, "http", "a.com", &path, &headers);
+        let want = rules.iter().position(|it| it.matches(&request));
+        assert_eq!(index.find(&request), want, "{request:?}");
+        found += usize::from(want.is_some());
+        late += usize::from(want.is_some_and(|it| it >= 1000));
+    }
+    assert!(found > 150 && found < 475, "{found} of 500");
+    assert!(late > 50, "{late} of 500 beyond the first thousand");
+}
+
 /// Each of many prefixes is the prefix of the next: as deep as a table gets.
 #[test]
 fn a_deep_table_is_searched_without_recursion() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::SHORT;
 use super::groups::{Asked, Groups};
 use super::sketch::{Entry, Sketch};
 use super::trie::{Backward, Folded, Forward, NONE, Node, Text, Trie};
@@ -12,9 +13,6 @@ use crate::string_match::{Literals, Re2};
 
 /// Looking for text inside a path starts at each of its bytes, so what is looked for is short.
 const LONGEST_INNER: usize = 16;
-
-/// Text of so few bytes is on nearly every path.
-const SHORT: usize = 3;
 
 /// The rules of an index, each under one kind of key.
 #[derive(Clone, Debug, Default)]

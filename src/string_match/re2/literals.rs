@@ -25,15 +25,22 @@ pub(crate) struct Literals {
 impl Re2 {
     /// The literals of the pattern. Reads the pattern anew, which is for compile time.
     pub(crate) fn literals(&self) -> Literals {
+        Literals::of(self.as_str())
+    }
+}
+
+impl Literals {
+    /// The literals of a pattern; none are known of one that is invalid.
+    pub(crate) fn of(pattern: &str) -> Self {
         let mut parser = ParserBuilder::new().unicode(false).utf8(false).build();
-        let hir = translate(self.as_str()).ok();
+        let hir = translate(pattern).ok();
         let Some(hir) = hir.and_then(|it| parser.parse(&it).ok()) else {
-            return Literals::default();
+            return Self::default();
         };
         let mut pieces = Pieces::default();
         pieces.read(&hir);
         pieces.cut();
-        Literals {
+        Self {
             prefixes: alternatives(&hir, ExtractKind::Prefix),
             folded_prefix: pieces.folded_prefix(),
             suffixes: alternatives(&hir, ExtractKind::Suffix),

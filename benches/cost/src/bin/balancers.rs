@@ -3,6 +3,7 @@
 //! ```text
 //! balancers NAME ENDPOINTS N    N picks, for callgrind to count the instructions of
 //! balancers allocations         the allocations of a pick, which are to be none
+//! balancers threads             time a pick on two threads over that on one, with 100 endpoints
 //! balancers outliers ENDPOINTS N
 //!                               N good answers told to outlier detection; `outliers-rates` where
 //!                               shares of good answers are looked at
@@ -88,6 +89,28 @@ fn report(rates: bool, count: u32, answers: u64) {
     }
 }
 
+/// The time of 200 000 picks on each of some threads.
+fn elapsed(balancer: &LoadBalancer, threads: u64) -> f64 {
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for n in 0..threads {
+            scope.spawn(move || drive(Some(balancer), &Rng::seeded(n), 200_000));
+        }
+    });
+    began.elapsed().as_secs_f64()
+}
+
+fn threads() {
+    for (name, algorithm, weighted) in BALANCERS.into_iter().skip(1) {
+        let built = balancer(algorithm, weighted, 100);
+        let mut ratios: Vec<f64> = (0..7)
+            .map(|_| elapsed(&built, 2) / elapsed(&built, 1))
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        println!("{name} {:.2}", ratios[3]);
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let named = |name: &str| BALANCERS.iter().find(|(known, ..)| *known == name);
@@ -101,6 +124,7 @@ fn main() {
                 count.parse().unwrap(),
             );
         }
+        [what] if what == "threads" => threads(),
         [what, endpoints, count] if what.starts_with("outliers") => {
             let rates = what.ends_with("rates");
             report(rates, endpoints.parse().unwrap(), count.parse().unwrap());

@@ -71,8 +71,9 @@ fn rule(kind: &str, n: usize) -> (Arc<MatchRequest>, String, String) {
             StringMatch::Regex(format!("/[a-z0-9]+/svc{n}/.*"))
         }
         ("opaque", _) => {
-            path = "a".repeat(1 + n % 40);
-            StringMatch::Regex(format!("[a-z]{{{}}}[a-z]?", 1 + n % 40))
+            let (letters, digits) = (1 + n / 100, 1 + n % 100);
+            path = "a".repeat(letters) + &"1".repeat(digits);
+            StringMatch::Regex(format!("[a-z]{{{letters}}}[0-9]{{{digits}}}"))
         }
         _ => prefix,
     });
