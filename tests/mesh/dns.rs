@@ -238,6 +238,34 @@ async fn round_robin_keeps_one_address_and_takes_the_newest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn round_robin_never_forgets_its_last_good_answer() {
+    let script = Script::default();
+    script.say("a.com", &[2, 1]);
+    let yaml = entry("a.com", "  resolution: DNS_ROUND_ROBIN");
+    let mesh = build(builder(&script), &yaml);
+    mesh.ready().await;
+    // Hours of empty answers, of errors and of none.
+    script.say("a.com", &[]);
+    sleep(Duration::from_secs(7200)).await;
+    assert_eq!(everybody(&mesh).await, ["10.0.0.2:80"]);
+    script.hush("a.com");
+    sleep(Duration::from_secs(7200)).await;
+    assert_eq!(everybody(&mesh).await, ["10.0.0.2:80"]);
+    script.0.lock().unwrap().hangs = true;
+    sleep(Duration::from_secs(7200)).await;
+    assert_eq!(everybody(&mesh).await, ["10.0.0.2:80"]);
+    // Nor do new rules make it forget.
+    let other = yaml.clone() + &dns("b.com").replace("name: it", "name: b");
+    mesh.apply(&Resources::from_yaml("mesh.yaml", &other))
+        .unwrap();
+    assert_eq!(everybody(&mesh).await, ["10.0.0.2:80"]);
+    script.0.lock().unwrap().hangs = false;
+    script.say("a.com", &[3]);
+    sleep(Duration::from_secs(73)).await;
+    assert_eq!(everybody(&mesh).await, ["10.0.0.3:80"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn dynamic_dns_looks_up_the_host_of_each_request_and_keeps_it() {
     let (script, began) = (Script::default(), Instant::now());
     script.say("x.a.com", &[1, 2]);

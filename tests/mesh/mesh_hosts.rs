@@ -1,8 +1,9 @@
 //! Who owns a host in the mesh, and which rules a client sees.
 
+use tower::ServiceExt as _;
 use tower_mesh::mesh::Mesh;
 
-use crate::support::{build, get, mesh, service, virtual_service, who};
+use crate::support::{build, get, mesh, proxy, seen, service, virtual_service, who};
 
 /// A rule without conditions to a host.
 fn to(host: &str) -> String {
@@ -166,4 +167,35 @@ async fn the_path_is_normalised_before_it_is_matched_and_forwarded() {
     let answer = get(&mesh, "http://a.com/x/%2e%2e/%61dmin?q=/..", &[]).await;
     assert_eq!(answer, "10.0.0.2:80 GET /admin?q=/.. a.com");
     assert_eq!(who(&mesh, "http://a.com//admin", &[]).await, "10.0.0.1:80");
+}
+
+/// As Envoy under REGISTRY_ONLY: a host nobody declares leads to a black hole, which answers 502; a
+/// rule's destination nobody declares is a cluster there is not.
+#[tokio::test]
+async fn an_undeclared_host_is_502_and_an_undeclared_destination_503() {
+    let to = |host: &str| format!("route: [{{destination: {{host: {host}}}}}]");
+    let rules = format!(
+        "  hosts: [a.com]\n  http:\n  - match: [{{uri: {{prefix: /gone}}}}]\n    {}\n  - {}",
+        to("undeclared.com"),
+        to("a.com")
+    );
+    let yaml = service("a.com", 80, &[1]) + &virtual_service("it", &rules);
+    let mesh = build(Mesh::builder().registry_only(true), &yaml);
+    assert_eq!(who(&mesh, "http://a.com/", &[]).await, "10.0.0.1:80");
+    assert_eq!(get(&mesh, "http://a.com/gone", &[]).await, "503 NC ");
+    assert_eq!(who(&mesh, "http://undeclared.com/", &[]).await, "502");
+    for (host, path, want) in [
+        ("a.com", "/", "200"),
+        ("a.com", "/gone", "503 NC"),
+        ("undeclared.com", "/", "502"),
+    ] {
+        let request = http::Request::get(path).header("host", host);
+        let request = request.body(tower_mesh::body::Body::empty()).unwrap();
+        let answer = proxy(&mesh).oneshot(request).await.unwrap();
+        assert!(
+            seen(&answer).starts_with(want),
+            "{host}{path} {}",
+            seen(&answer)
+        );
+    }
 }

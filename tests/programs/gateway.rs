@@ -1,103 +1,103 @@
-//! The `gateway` program as a gateway: whom it believes.
+//! `gateway` over time and protocols: files that come and go, HTTP/2 in the clear.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
 
-use crate::{Folder, Gateway};
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
 
-const RULES: &str = "apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: edge}
-spec:
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.com]}]
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: a}
-spec:
-  hosts: [a.com]
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  resolution: STATIC
-  endpoints: [{address: 127.0.0.1, ports: {http: PORT}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: a}
-spec:
-  hosts: [a.com]
-  gateways: [edge, mesh]
-  http: [{route: [{destination: {host: a.com}}]}]
-";
+use crate::{Folder, Gateway, exchange, rules};
 
-/// What an endpoint receives of a request that says much of itself, by the values of these headers.
-fn received(arguments: &[&str]) -> [Option<String>; 4] {
-    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = upstream.local_addr().unwrap().port().to_string();
-    let folder = Folder::new(&format!("gateway{}", arguments.len()));
-    folder.write("mesh.yaml", &RULES.replace("PORT", &port));
-    let gateway = Gateway::start_with(&folder, arguments);
-    let upstream = std::thread::spawn(move || {
-        let (mut stream, _) = upstream.accept().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        let mut head = Vec::new();
-        while !head.windows(4).any(|it| it == b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
+/// The status line of an answer to `GET /` at a host.
+fn status(gateway: &Gateway, host: &str) -> String {
+    let answer = exchange(&gateway.address, "/", host);
+    answer.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn files_that_come_and_go_are_noticed() {
+    const UNKNOWN: &str = "HTTP/1.1 502 Bad Gateway";
+    const NOBODY: &str = "HTTP/1.1 503 Service Unavailable";
+    let folder = Folder::new("files");
+    folder.write("rules.yaml", &rules("/"));
+    let mut gateway = Gateway::start(&folder);
+    assert_eq!(status(&gateway, "a.com"), NOBODY);
+    assert_eq!(status(&gateway, "b.com"), UNKNOWN);
+
+    let more = rules("/").replace("a.com", "b.com");
+    folder.write("more.yaml", &more.replace("name: it}", "name: more}"));
+    assert_eq!(gateway.line(), "reloaded");
+    assert_eq!(status(&gateway, "a.com"), NOBODY);
+    assert_eq!(status(&gateway, "b.com"), NOBODY);
+
+    std::fs::remove_file(folder.0.join("more.yaml")).unwrap();
+    assert_eq!(gateway.line(), "reloaded");
+    assert_eq!(status(&gateway, "a.com"), NOBODY);
+    assert_eq!(status(&gateway, "b.com"), UNKNOWN);
+
+    // What is no YAML by its name is passed over.
+    folder.write("notes.txt", "not YAML: [");
+    folder.write("rules.yaml", &rules("/").replace("a.com", "b.com"));
+    assert_eq!(gateway.line(), "reloaded");
+    assert_eq!(status(&gateway, "a.com"), UNKNOWN);
+    assert_eq!(status(&gateway, "b.com"), NOBODY);
+}
+
+/// An endpoint that answers every request with its first line.
+fn upstream() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            let n = stream.read(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..n]);
+            let line = text.lines().next().unwrap_or_default();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", line.len());
+            let answer = format!("{head}connection: close\r\n\r\n{line}");
+            stream.write_all(answer.as_bytes()).unwrap();
         }
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        stream.write_all(answer).unwrap();
-        String::from_utf8(head).unwrap()
     });
-    let mut client = TcpStream::connect(&gateway.address).unwrap();
-    let request = "GET / HTTP/1.1\r\nhost: a.com\r\nconnection: close\r\n\
-                   x-forwarded-for: 1.1.1.1, 2.2.2.2\r\nx-forwarded-proto: https\r\n\
-                   x-request-id: mine\r\nx-envoy-external-address: 9.9.9.9\r\n\r\n";
-    client.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let head = upstream.join().unwrap();
-    [
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-request-id",
-        "x-envoy-external-address",
-    ]
-    .map(|name| {
-        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-        let line = lines.find(|(line, _)| line.eq_ignore_ascii_case(name));
-        line.map(|(_, value)| value.to_owned())
-    })
+    port
 }
 
-#[test]
-fn a_sidecar_believes_its_application() {
-    let [from, proto, id, external] = received(&[]);
-    assert_eq!(from.as_deref(), Some("1.1.1.1, 2.2.2.2"));
-    assert_eq!(proto.as_deref(), Some("https"));
-    assert_eq!(id.as_deref(), Some("mine"));
-    assert_eq!(external.as_deref(), Some("9.9.9.9"));
-}
-
-#[test]
-fn a_gateway_believes_what_it_sees_itself() {
-    let [from, proto, id, external] = received(&["--gateway", "default/edge"]);
-    assert_eq!(from.as_deref(), Some("1.1.1.1, 2.2.2.2,127.0.0.1"));
-    assert_eq!(proto.as_deref(), Some("http"));
-    assert!(id.is_some_and(|it| it != "mine"));
-    assert_eq!(external.as_deref(), Some("127.0.0.1"));
-}
-
-#[test]
-fn a_gateway_believes_the_proxies_it_is_told_to_trust() {
-    let arguments = ["--gateway", "default/edge", "--trusted-hops", "1"];
-    let [from, proto, id, external] = received(&arguments);
-    assert_eq!(from.as_deref(), Some("1.1.1.1, 2.2.2.2,127.0.0.1"));
-    assert_eq!(proto.as_deref(), Some("https"));
-    assert!(id.is_some_and(|it| it != "mine"));
-    assert_eq!(external.as_deref(), Some("2.2.2.2"));
+#[tokio::test]
+async fn http2_is_spoken_in_the_clear() {
+    let folder = Folder::new("h2c");
+    let endpoint = format!(
+        "  resolution: STATIC\n  endpoints: [{{address: 127.0.0.1, ports: {{http: {}}}}}]",
+        upstream()
+    );
+    let written = rules("/one").replace("  resolution: STATIC", &endpoint);
+    folder.write("rules.yaml", &written);
+    let gateway = Gateway::start(&folder);
+    let stream = tokio::net::TcpStream::connect(&gateway.address)
+        .await
+        .unwrap();
+    let client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status, body) in [
+        ("/one", 200, "GET /one HTTP/1.1"),
+        ("/two", 404, ""),
+        ("/one", 200, "GET /one HTTP/1.1"),
+    ] {
+        let request = Request::get(format!("http://a.com{path}"));
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.version(), Version::HTTP_2);
+        assert_eq!(response.status(), status);
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(text, body);
+    }
+    drop(sender);
+    let log = std::fs::read_to_string(folder.0.join("access.log")).unwrap();
+    let protocols = log
+        .lines()
+        .map(|it| serde_json::from_str::<Value>(it).unwrap());
+    let protocols: Vec<_> = protocols.map(|it| it["protocol"].clone()).collect();
+    assert_eq!(protocols, ["HTTP/2", "HTTP/2", "HTTP/2"]);
 }
