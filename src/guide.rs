@@ -175,6 +175,8 @@
 //! - A client adds no headers of a proxy's own (`x-request-id`, `x-envoy-attempt-count`);
 //!   [`forward`](crate::mesh::Mesh::forward) does. Where strangers connect, an
 //!   [`EdgeLayer`](crate::mesh::EdgeLayer) around it notes who they are, as Istio's gateways do.
+//! - A proxy believes what requests say of where they come from, as a sidecar does; where strangers
+//!   connect, put an [`EdgeLayer`](crate::mesh::EdgeLayer) around it, as Istio's gateways have one.
 //! - What is left out on purpose is an error when rules are read, never overlooked. The README lists it, and
 //!   [a table](fields) says of every field there is what comes of it.
 //!

@@ -189,6 +189,42 @@ async fn at_a_gateway_unknown_hosts_are_not_found() {
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
 }
 
+/// One request at a time, whichever endpoints the destination has.
+const ONE_AT_A_TIME: &str = "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: shop}
+spec:
+  host: shop.example.com
+  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}}}
+";
+
+#[tokio::test(start_paused = true)]
+async fn no_more_requests_reach_the_service_than_its_destination_allows() {
+    let app = mesh(|it| it.yaml(ONE_AT_A_TIME));
+    let app = app.inbound_layer().layer(router());
+    let first = app.clone().oneshot(request(SHOP, "/slow"));
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for (path, want) in [("/new", 503), ("/slow", 503), ("/teapot", 418)] {
+            let answer = app.clone().oneshot(request(SHOP, path)).await.unwrap();
+            assert_eq!(answer.status(), want, "{path}");
+            let refused = ResponseFlags::of(&answer) == ResponseFlags::UPSTREAM_OVERFLOW;
+            assert_eq!(refused, want == 503, "{path}");
+        }
+    };
+    let (first, ()) = tokio::join!(first, others);
+    assert_eq!(first.unwrap().status(), 504);
+    // The body of an answer counts until it ends.
+    let held = app.clone().oneshot(request(SHOP, "/new")).await.unwrap();
+    assert_eq!(held.status(), 200);
+    let refused = app.clone().oneshot(request(SHOP, "/new")).await.unwrap();
+    assert_eq!(refused.status(), 503);
+    drop(held);
+    let next = app.oneshot(request(SHOP, "/new")).await.unwrap();
+    assert_eq!(next.status(), 200);
+}
+
 /// It fits where axum puts layers, too; the handler is chosen before then.
 #[tokio::test]
 async fn it_is_a_layer_of_a_router() {

@@ -15,7 +15,10 @@ use crate::headers::join;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const EXTERNAL: HeaderName = HeaderName::from_static("x-envoy-external-address");
 /// What only a proxy in front may say.
-const FORGED: [&str; 2] = ["x-envoy-decorator-operation", "x-envoy-original-path"];
+const FORGED: [HeaderName; 2] = [
+    HeaderName::from_static("x-envoy-decorator-operation"),
+    HeaderName::from_static("x-envoy-original-path"),
+];
 
 /// Wraps a [`Forward`](super::Forward) that faces clients nobody vouches for.
 ///
@@ -40,6 +43,31 @@ const FORGED: [&str; 2] = ["x-envoy-decorator-operation", "x-envoy-original-path
 /// # fn example(mesh: Mesh) {
 /// // Behind one load balancer of our own, which ends TLS and says so.
 /// let proxy = EdgeLayer::new().trusted_hops(1).layer(mesh.forward());
+/// # }
+/// ```
+///
+/// In axum the connection's addresses come from `ConnectInfo`:
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use axum::{Router, extract::{ConnectInfo, Request}, middleware::map_request};
+/// use tower::Layer as _;
+/// use tower_mesh::context::Connection;
+/// use tower_mesh::mesh::{EdgeLayer, Mesh};
+///
+/// # #[cfg(feature = "client")]
+/// # async fn example(mesh: Mesh) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("0.0.0.0:80").await?;
+/// let local = listener.local_addr()?;
+/// let note = move |ConnectInfo(remote): ConnectInfo<SocketAddr>, mut request: Request| {
+///     request.extensions_mut().insert(Connection { remote, local });
+///     async { request }
+/// };
+/// let app = Router::new()
+///     .fallback_service(EdgeLayer::new().layer(mesh.forward()))
+///     .layer(map_request(note));
+/// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 /// # }
 /// ```
 ///
@@ -78,19 +106,23 @@ impl EdgeLayer {
         let connection = extensions.get::<Connection>().copied();
         let direct = connection.map(|it| it.remote);
         let client = self.trusted(headers).or(direct);
+        let address = client.and_then(|it| text(it.ip()));
         if let Some(direct) = direct {
-            append(headers, direct.ip());
+            // Nearly always the same.
+            let own = match client == Some(direct) {
+                true => address.clone(),
+                false => text(direct.ip()),
+            };
+            append(headers, own);
         }
         if let (Some(mut connection), Some(client)) = (connection, client) {
             extensions.insert(DirectPeer(connection.remote));
             connection.remote = client;
             extensions.insert(connection);
         }
-        headers.remove(EXTERNAL);
-        if let Some(client) = client
-            && let Ok(address) = HeaderValue::try_from(client.ip().to_string())
-        {
-            headers.insert(EXTERNAL, address);
+        match address {
+            Some(address) => drop(headers.insert(EXTERNAL, address)),
+            None => drop(headers.remove(EXTERNAL)),
         }
         if self.trusted_hops == 0 || !headers.contains_key(FORWARDED_PROTO) {
             let scheme = if self.secure { "https" } else { "http" };
@@ -113,13 +145,18 @@ impl EdgeLayer {
     }
 }
 
+fn text(address: IpAddr) -> Option<HeaderValue> {
+    HeaderValue::try_from(address.to_string()).ok()
+}
+
 /// Appends an address to what `x-forwarded-for` says already.
-fn append(headers: &mut HeaderMap, address: IpAddr) {
-    let Ok(address) = HeaderValue::try_from(address.to_string()) else {
-        return;
-    };
+fn append(headers: &mut HeaderMap, address: Option<HeaderValue>) {
     let said = headers.get_all(FORWARDED_FOR).iter();
-    let line = join(said.filter(|it| !it.is_empty()).chain([&address]), b",");
+    let mut said = said.filter(|it| !it.is_empty()).peekable();
+    let line = match said.peek() {
+        None => address,
+        Some(_) => join(said.chain(&address), b","),
+    };
     if let Some(line) = line {
         headers.insert(FORWARDED_FOR, line);
     }

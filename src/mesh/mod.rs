@@ -167,7 +167,8 @@ impl Mesh {
     /// whichever destination the rule names. A request whose host no rule is for goes to the
     /// service unchanged, but for its path, which is brought into its normal form; in a mesh built
     /// for a [gateway](MeshBuilder::gateway) it gets 404, as there. No headers of a proxy's own are
-    /// added: [`Mesh::forward`] is for that. Mirrors get nothing: a copy would reach the same
+    /// added: [`Mesh::forward`] is for that. No more requests and retries are let through at a time
+    /// than `http2MaxRequests` and `maxRetries` of that destination allow. Mirrors get nothing: a copy would reach the same
     /// service once more.
     ///
     /// For rewrites to decide which handler is asked, wrap the whole router:

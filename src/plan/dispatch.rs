@@ -219,9 +219,12 @@ impl<T: Transport + Clone> Dispatch<T> {
         };
         let sent = tell::sent(routed, &request, endpoint);
         let mut in_flight = endpoint.begin();
-        if let Some(limits) = endpoint.limits()
-            && !self.transport.keeps_limits()
-        {
+        // The only endpoint there is stands for all of its destination's.
+        let limits = match self.transport.only_endpoint() {
+            Some(_) => routed.cluster().and_then(|it| it.limits()),
+            None => endpoint.limits(),
+        };
+        if let Some(limits) = limits.filter(|_| !self.transport.keeps_limits()) {
             let Some(permit) = limits.request() else {
                 let reply = LocalReply::for_failure(Failure::Overflow, false);
                 return DispatchFuture::answered(reply, info, grpc);

@@ -4,6 +4,7 @@
 
 mod allocations;
 mod client;
+mod edge;
 mod every_layer;
 mod refusals;
 mod refused;
