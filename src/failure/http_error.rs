@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::{ClassifyFailure, Failure, of_hyper};
@@ -47,7 +48,8 @@ fn is_cut_short(error: &hyper::Error) -> bool {
     let io = error
         .source()
         .and_then(|it| it.downcast_ref::<std::io::Error>());
-    io.is_some_and(|it| it.kind() == std::io::ErrorKind::UnexpectedEof)
+    let ends = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset];
+    io.is_some_and(|it| ends.contains(&it.kind()))
 }
 
 impl fmt::Display for HttpError {

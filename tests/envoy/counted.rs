@@ -82,10 +82,13 @@ pub(crate) fn answers(side: &Sidecar, requests: &[String]) -> Vec<Answer> {
         let send = |part: &[String]| {
             let mut connection = Connection::new(side.address);
             let mut answers = Vec::with_capacity(part.len());
-            for some in part.chunks(PIPELINED) {
-                let some: Vec<Vec<u8>> = some.iter().map(|it| it.as_bytes().to_vec()).collect();
-                let more = connection.pipeline(&some);
-                answers.extend(more.unwrap_or_else(|error| panic!("{}: {error}", side.letter)));
+            while answers.len() < part.len() {
+                let some = part.iter().skip(answers.len()).take(PIPELINED);
+                let some: Vec<Vec<u8>> = some.map(|it| it.as_bytes().to_vec()).collect();
+                let (more, error) = connection.pipeline(&some);
+                // A proxy may close a connection after some answers; the rest is sent again.
+                assert!(!more.is_empty(), "{}: {error:?}", side.letter);
+                answers.extend(more);
             }
             answers
         };

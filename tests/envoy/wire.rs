@@ -92,18 +92,31 @@ impl Connection {
         }
     }
 
-    /// Sends all requests before it reads the first answer; none of them may end the connection.
-    pub(crate) fn pipeline(&mut self, requests: &[Vec<u8>]) -> Result<Vec<Answer>, String> {
+    /// Sends all requests before it reads the first answer; the answers until the connection
+    /// ends, and why it does.
+    pub(crate) fn pipeline(&mut self, requests: &[Vec<u8>]) -> (Vec<Answer>, Option<String>) {
+        let mut answers = Vec::new();
         let kept = self.open.take();
-        let mut stream = kept.map_or_else(|| connect(self.address), Ok)?;
-        let sent = stream.get_mut().write_all(&requests.concat());
-        sent.map_err(|error| format!("not sent: {error}"))?;
-        let answers = requests
-            .iter()
-            .map(|_| read_answer(&mut stream, false).map_err(String::from));
-        let answers = answers.collect();
+        let mut stream = match kept.map_or_else(|| connect(self.address), Ok) {
+            Ok(stream) => stream,
+            Err(error) => return (answers, Some(error)),
+        };
+        // A peer may answer some and close before it has read everything.
+        let _ = stream.get_mut().write_all(&requests.concat());
+        while answers.len() < requests.len() {
+            match read_answer(&mut stream, false) {
+                Ok(answer) => {
+                    let last = answer.header("connection") == Some("close");
+                    answers.push(answer);
+                    if last {
+                        return (answers, Some("the answer says so".to_owned()));
+                    }
+                }
+                Err(failure) => return (answers, Some(failure.into())),
+            }
+        }
         self.open = Some(stream);
-        answers
+        (answers, None)
     }
 
     fn attempt(
