@@ -262,10 +262,7 @@ impl LoadBalancer {
         match &self.choice {
             Choice::LeastRequest => least_request(endpoints, pick.roll),
             Choice::Rotation(turn) => turn.next(endpoints.len()),
-            Choice::Round(turn, round) => {
-                let place = round.get(turn.next(round.len())?)?;
-                Some(*place as usize)
-            }
+            Choice::Round(turn, round) => turn.next_in(round),
             Choice::Random => {
                 // The high half of a product: as even as the roll is.
                 let place = (u128::from(pick.roll) * endpoints.len() as u128) >> 64;

@@ -77,28 +77,54 @@ impl Rotation {
     /// Whose turn it is among so many; nobody's, if there is nobody.
     #[inline]
     pub(super) fn next(&self, among: usize) -> Option<usize> {
+        match self.undisturbed() {
+            Some(turn) => turn.checked_rem(among),
+            None => self.next_of_own(among),
+        }
+    }
+
+    /// Whose turn it is in a round that is written out.
+    #[inline]
+    pub(super) fn next_in(&self, round: &[u32]) -> Option<usize> {
+        match self.undisturbed() {
+            Some(turn) => round
+                .get(turn.checked_rem(round.len())?)
+                .map(|it| *it as usize),
+            None => self.next_in_of_own(round),
+        }
+    }
+
+    /// The turn, where threads have not met and do not now.
+    #[inline]
+    fn undisturbed(&self) -> Option<usize> {
+        if self.0.own.get().is_some() {
+            return None;
+        }
         let (one, order) = (&self.0.one.0, Ordering::Relaxed);
         let turn = one.load(order);
-        let turn = match self.0.own.get() {
-            None => match one.compare_exchange(turn, turn.wrapping_add(1), order, order) {
-                Ok(turn) => turn,
-                Err(_) => self.meet(),
-            },
-            Some(_) => self.next_of_own(),
-        };
-        turn.checked_rem(among)
+        one.compare_exchange(turn, turn.wrapping_add(1), order, order)
+            .ok()
+    }
+
+    // Whole, so that a pick in which nobody meets keeps nothing for the other.
+
+    #[inline(never)]
+    fn next_of_own(&self, among: usize) -> Option<usize> {
+        self.disturbed().checked_rem(among)
     }
 
     #[inline(never)]
-    fn next_of_own(&self) -> usize {
-        let turn = self.own().unwrap_or(&self.0.one.0);
-        turn.fetch_add(1, Ordering::Relaxed)
+    fn next_in_of_own(&self, round: &[u32]) -> Option<usize> {
+        let place = round.get(self.disturbed().checked_rem(round.len())?);
+        place.map(|it| *it as usize)
     }
 
-    #[cold]
-    fn meet(&self) -> usize {
-        self.0.note_meeting();
-        self.0.one.0.fetch_add(1, Ordering::Relaxed)
+    fn disturbed(&self) -> usize {
+        let turn = self.own().unwrap_or_else(|| {
+            self.0.note_meeting();
+            &self.0.one.0
+        });
+        turn.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -157,10 +183,10 @@ mod tests {
     fn threads_that_keep_meeting_take_turns_of_their_own() {
         let rotation = Rotation::new(0);
         for _ in 0..MEETINGS {
-            rotation.meet();
+            rotation.disturbed();
         }
         let shared = rotation.now();
-        rotation.meet();
+        rotation.disturbed();
         // From here on nothing is written that another thread reads.
         let each = || -> Vec<_> { (0..6).filter_map(|_| rotation.next(3)).collect() };
         let all = std::thread::scope(|scope| {
