@@ -173,8 +173,7 @@
 //! - A host that nothing declares is looked up by DNS; there is no original address to read.
 //!   [`registry_only`](crate::mesh::MeshBuilder::registry_only) refuses it, as `REGISTRY_ONLY` does.
 //! - A client adds no headers of a proxy's own (`x-request-id`, `x-envoy-attempt-count`);
-//!   [`forward`](crate::mesh::Mesh::forward) does. Where strangers connect, an
-//!   [`EdgeLayer`](crate::mesh::EdgeLayer) around it notes who they are, as Istio's gateways do.
+//!   [`forward`](crate::mesh::Mesh::forward) does.
 //! - A proxy believes what requests say of where they come from, as a sidecar does; where strangers
 //!   connect, put an [`EdgeLayer`](crate::mesh::EdgeLayer) around it, as Istio's gateways have one.
 //! - What is left out on purpose is an error when rules are read, never overlooked. The README lists it, and
@@ -183,7 +182,7 @@
 //! # What it costs
 //!
 //! A request with nothing configured allocates nothing and costs less than two and a half thousand
-//! instructions, one with a split, a timeout and headers about half as much again, without an
+//! instructions, one with a split, a timeout and headers about two thirds as much again, without an
 //! allocation. Finding one of ten thousand rules costs about what finding one of ten does. Retries
 //! that are armed keep a copy of the request's head: half as much again, and one allocation.
 //! `ci/perf` counts all of it on your machine, and ARCHITECTURE.md has the figures and what they
