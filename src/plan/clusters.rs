@@ -296,11 +296,10 @@ impl<'r> Clusters<'r> {
 /// A destination's full host name and its port, or what is wrong with it.
 pub(super) fn read_destination(
     written: &api::Destination,
-    namespace: &str,
-    source: &Source,
+    names: &mut FullNames<'_>,
     at: At<'_>,
     found: &mut Diagnostics,
-) -> Option<(String, Option<u16>)> {
+) -> Option<(Arc<str>, Option<u16>)> {
     if written.host.is_empty() || written.host == "*" {
         let (code, message) = match written.host.as_str() {
             "" => (Code::MissingField, "destination is required".to_owned()),
@@ -328,6 +327,34 @@ pub(super) fn read_destination(
             }
         },
     };
-    let host = host::resolve_short_name(&written.host, namespace, &source.cluster_domain);
-    Some((host, port))
+    Some((names.full(&written.host), port))
+}
+
+/// Full names of destinations' hosts. The last is kept, for most rules of a resource name one.
+#[derive(Debug)]
+pub(super) struct FullNames<'r> {
+    namespace: &'r str,
+    source: &'r Source,
+    last: Arc<str>,
+}
+
+impl<'r> FullNames<'r> {
+    pub(super) fn new(namespace: &'r str, source: &'r Source) -> Self {
+        Self {
+            namespace,
+            source,
+            last: Arc::default(),
+        }
+    }
+
+    fn full(&mut self, name: &str) -> Arc<str> {
+        // A full name is its own full name.
+        if *self.last != *name {
+            let full = host::full_name(name, self.namespace, &self.source.cluster_domain);
+            if *self.last != *full {
+                self.last = full.into();
+            }
+        }
+        self.last.clone()
+    }
 }

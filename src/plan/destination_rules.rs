@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use rustc_hash::FxHashMap;
 
 use super::traffic_policy::{EffectivePolicy, Written};
 use crate::api::{self, Resource, Spec, Subset};
@@ -30,7 +30,15 @@ pub(super) struct DestinationRules<'r> {
     exported: ByNamespace<'r>,
 }
 
-type ByNamespace<'r> = IndexMap<&'r str, IndexMap<String, Vec<Merged<'r>>>>;
+type ByNamespace<'r> = FxHashMap<&'r str, ByHost<'r>>;
+
+/// The rules of one namespace.
+#[derive(Debug, Default)]
+struct ByHost<'r> {
+    rules: FxHashMap<String, Vec<Merged<'r>>>,
+    /// How long the longest name of several hosts is; 0 where there is none.
+    longest_wildcard: usize,
+}
 
 /// Rules of one namespace for one host that count as one.
 #[derive(Clone, Debug)]
@@ -62,7 +70,7 @@ impl<'r> DestinationRules<'r> {
             })
             .collect();
         rules.sort_by_key(|(_, rule)| rule.workload_selector.is_none());
-        let (mut own, mut exported) = (ByNamespace::new(), ByNamespace::new());
+        let (mut own, mut exported) = (ByNamespace::default(), ByNamespace::default());
         for (resource, rule) in rules {
             let namespace = resource.metadata.namespace_or_default();
             let host = host::resolve_short_name(&rule.host, namespace, &source.cluster_domain);
@@ -79,12 +87,10 @@ impl<'r> DestinationRules<'r> {
             let root = namespace == source.root_namespace && namespace == source.namespace;
             let in_own = public || fresh.export_to.iter().any(here);
             if in_own && (!root || is_private) {
-                let hosts = own.entry(namespace).or_default();
-                fresh.join(hosts.entry(host.clone()).or_default());
+                fresh.join(own.entry(namespace).or_default().of(host.clone()));
             }
             if !is_private {
-                let hosts = exported.entry(namespace).or_default();
-                fresh.join(hosts.entry(host).or_default());
+                fresh.join(exported.entry(namespace).or_default().of(host));
             }
         }
         Self {
@@ -140,13 +146,17 @@ impl<'r> DestinationRules<'r> {
             return None;
         }
         let source = self.source;
-        if let Some(rules) = most_specific(self.own.get(&*source.namespace), host) {
+        if let Some(rules) = self
+            .own
+            .get(&*source.namespace)
+            .and_then(|it| it.most_specific(host))
+        {
             return self.chosen(rules.iter());
         }
         let service = self.registry.get(host).map(|it| it.namespace.as_str());
         let mut asked = service.into_iter().chain([&*source.root_namespace]);
         asked.find_map(|namespace| {
-            let rules = most_specific(self.exported.get(namespace), host)?;
+            let rules = self.exported.get(namespace)?.most_specific(host)?;
             self.chosen(rules.iter().filter(|rule| {
                 let mut to = rule.export_to.iter();
                 rule.export_to.is_empty()
@@ -176,19 +186,29 @@ impl<'r> DestinationRules<'r> {
     }
 }
 
-/// The rules for the host itself, else those for the longest wildcard that covers it.
-fn most_specific<'a, 'r>(
-    hosts: Option<&'a IndexMap<String, Vec<Merged<'r>>>>,
-    host: &str,
-) -> Option<&'a [Merged<'r>]> {
-    let hosts = hosts?;
-    let starts = host.char_indices().skip(1).map(|(n, _)| n);
-    let mut wild = starts.chain([host.len()]).filter_map(|n| {
-        let suffix = host.get(n..)?;
-        hosts.get(&format!("*{suffix}"))
-    });
-    let best = hosts.get(host).or_else(|| wild.next())?;
-    Some(best.as_slice())
+impl<'r> ByHost<'r> {
+    /// Where rules for a host are gathered.
+    fn of(&mut self, host: String) -> &mut Vec<Merged<'r>> {
+        if host::wildcard_suffix(&host).is_some() {
+            self.longest_wildcard = self.longest_wildcard.max(host.len());
+        }
+        self.rules.entry(host).or_default()
+    }
+
+    /// The rules for the host itself, else those for the longest wildcard that covers it.
+    fn most_specific(&self, host: &str) -> Option<&[Merged<'r>]> {
+        if let Some(exact) = self.rules.get(host) {
+            return Some(exact);
+        }
+        // What a wildcard covers of a host is what follows its star, and it covers no whole host.
+        let longest = self.longest_wildcard.checked_sub(1)?;
+        let first = host.len().saturating_sub(longest).max(1);
+        let covers = (first..=host.len()).filter_map(|n| {
+            let suffix = host.get(n..)?;
+            self.rules.get(&format!("*{suffix}"))
+        });
+        covers.map(Vec::as_slice).next()
+    }
 }
 
 impl<'r> Merged<'r> {

@@ -106,6 +106,10 @@ impl<'r> References<'r> {
         at: At<'_>,
         found: &mut Diagnostics,
     ) {
+        let blocks = || written.http.iter().flat_map(|it| &it.r#match);
+        if written.gateways.is_empty() && blocks().all(|it| it.gateways.is_empty()) {
+            return;
+        }
         let at_gateways = at.field("gateways");
         let full = |name: &String| resolve_gateway(name, namespace);
         for (n, name) in written.gateways.iter().map(full).enumerate() {

@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 
 use super::balancing::Balancing;
 use super::blocks::{Block, Written, read_blocks};
-use super::clusters::{Clusters, read_destination};
+use super::clusters::{Clusters, FullNames, read_destination};
 use super::delegates::{Delegates, Merged};
 use super::origin::{Listed, NarrowBlock, Origin};
 use super::policies::{matched_path, read_policies, report_combinations};
@@ -49,7 +49,7 @@ struct Rule<'r> {
 
 #[derive(Clone, Debug)]
 pub(super) struct Destination {
-    pub(super) host: String,
+    pub(super) host: Arc<str>,
     pub(super) subset: String,
     pub(super) port: Option<u16>,
     /// In a box, for few have any and destinations are moved often.
@@ -86,9 +86,10 @@ impl<'r> VirtualService<'r> {
         }
         let at_http = at.field("http");
         let mut rules = Vec::with_capacity(written.http.len());
+        let mut names = FullNames::new(namespace, source);
         for (n, rule) in written.http.iter().enumerate() {
             let at = at_http.item(n);
-            let read = Rule::read(Written::Here(rule), namespace, source, clusters, at, found);
+            let read = Rule::read(Written::Here(rule), &mut names, clusters, at, found);
             report_combinations(rule, at, found);
             if rule.delegate.is_none() {
                 rules.extend(read);
@@ -286,19 +287,18 @@ impl<'r> Rule<'r> {
         at: At<'_>,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        let (rule, namespace) = (merged.rule, merged.namespace);
+        let mut names = FullNames::new(merged.namespace, source);
         let mut about = Diagnostics::default();
         let rule = Rule::read(
-            Written::Merged(Box::new(rule)),
-            namespace,
-            source,
+            Written::Merged(Box::new(merged.rule)),
+            &mut names,
             clusters,
             At::Top,
             &mut about,
         );
         if rule.is_none() && !refused {
             let (own, mut alone) = (Written::Here(merged.own), Diagnostics::default());
-            let sound = Rule::read(own, namespace, source, clusters, At::Top, &mut alone).is_some();
+            let sound = Rule::read(own, &mut names, clusters, At::Top, &mut alone).is_some();
             for fault in about.iter().filter(|_| sound) {
                 let message = format!(
                     "{} with this entry: {}: {}",
@@ -314,8 +314,7 @@ impl<'r> Rule<'r> {
 
     fn read(
         written: Written<'r>,
-        namespace: &str,
-        source: &Source,
+        names: &mut FullNames<'_>,
         clusters: &Clusters<'_>,
         at: At<'_>,
         found: &mut Diagnostics,
@@ -323,8 +322,8 @@ impl<'r> Rule<'r> {
         let before = found.len();
         let blocks = read_blocks(&written, at.field("match"), found);
         let acts = written.redirect.is_some() || written.direct_response.is_some();
-        let resolve = |to: &api::Destination, at: At<'_>, found: &mut Diagnostics| {
-            let (host, port) = read_destination(to, namespace, source, at, found)?;
+        let mut resolve = |to: &api::Destination, at: At<'_>, found: &mut Diagnostics| {
+            let (host, port) = read_destination(to, names, at, found)?;
             clusters.check(to, &host, at, found);
             Some(Destination {
                 host,
@@ -360,9 +359,10 @@ impl<'r> Rule<'r> {
                 headers::check(headers, at_route.item(n).field("headers"), found);
             }
         }
-        let refused = found.iter().skip(before).any(|it| {
-            it.severity() == crate::diagnostic::Severity::Error && it.code() != Code::NotBuilt
-        });
+        let refused = found.len() > before
+            && found.iter().skip(before).any(|it| {
+                it.severity() == crate::diagnostic::Severity::Error && it.code() != Code::NotBuilt
+            });
         (!refused).then_some(Self {
             written,
             blocks,

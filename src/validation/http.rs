@@ -5,10 +5,11 @@ use super::{check_duration, check_port, exclusive, http_match, invalid, missing,
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostics};
 
-pub(super) fn check(
-    rule: &api::HttpRoute,
+pub(super) fn check<'v>(
+    rule: &'v api::HttpRoute,
     in_delegate: bool,
     only_mesh: bool,
+    sound: &mut SoundHost<'v>,
     at: At<'_>,
     found: &mut Diagnostics,
 ) {
@@ -19,26 +20,49 @@ pub(super) fn check(
     let at_route = at.field("route");
     for (n, item) in rule.route.iter().enumerate() {
         if let Some(destination) = &item.destination {
-            check_destination(destination, at_route.item(n).field("destination"), found);
+            let at = at_route.item(n);
+            check_destination(destination, sound, at.field("destination"), found);
         }
-        check_authority(
-            None,
-            item.headers.as_ref(),
-            at_route.item(n).field("headers"),
-            found,
-        );
+        if item.headers.is_some() {
+            let at = at_route.item(n);
+            check_authority(None, item.headers.as_ref(), at.field("headers"), found);
+        }
     }
-    let rewritten = rule.rewrite.as_ref().map(|it| it.authority.as_str());
-    check_authority(rewritten, rule.headers.as_ref(), at.field("headers"), found);
+    if rule.headers.is_some() {
+        let rewritten = rule.rewrite.as_ref().map(|it| it.authority.as_str());
+        check_authority(rewritten, rule.headers.as_ref(), at.field("headers"), found);
+    }
     check_delegate(rule, in_delegate, at, found);
-    check_mirrors(rule, at, found);
+    check_mirrors(rule, sound, at, found);
     check_times(rule, at, found);
 }
 
+/// The host that was found to be one last: most rules of a resource name the same.
+#[derive(Debug, Default)]
+pub(super) struct SoundHost<'v>(&'v str);
+
+impl<'v> SoundHost<'v> {
+    fn check(&mut self, host: &'v str, at: At<'_>, found: &mut Diagnostics) {
+        if self.0 == host {
+            return;
+        }
+        let before = found.len();
+        check_host(host, at.field("host"), found);
+        if found.len() == before {
+            self.0 = host;
+        }
+    }
+}
+
 /// Refuses a destination that cannot be one.
-pub(super) fn check_destination(written: &api::Destination, at: At<'_>, found: &mut Diagnostics) {
+pub(super) fn check_destination<'v>(
+    written: &'v api::Destination,
+    sound: &mut SoundHost<'v>,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
     if !written.host.is_empty() && written.host != "*" {
-        check_host(&written.host, at.field("host"), found);
+        sound.check(&written.host, at, found);
     }
     if !written.subset.is_empty() && !is_dns_label(&written.subset) {
         let subset = shortened(&written.subset);
@@ -120,14 +144,19 @@ fn check_delegate(rule: &api::HttpRoute, in_delegate: bool, at: At<'_>, found: &
     }
 }
 
-fn check_mirrors(rule: &api::HttpRoute, at: At<'_>, found: &mut Diagnostics) {
+fn check_mirrors<'v>(
+    rule: &'v api::HttpRoute,
+    sound: &mut SoundHost<'v>,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
     if let Some(mirror) = &rule.mirror {
-        check_destination(mirror, at.field("mirror"), found);
+        check_destination(mirror, sound, at.field("mirror"), found);
     }
     let at = at.field("mirrors");
     for (n, mirror) in rule.mirrors.iter().enumerate() {
         if let Some(destination) = &mirror.destination {
-            check_destination(destination, at.item(n).field("destination"), found);
+            check_destination(destination, sound, at.item(n).field("destination"), found);
         }
     }
 }

@@ -77,7 +77,7 @@ fn warn_of_path(block: &api::HttpMatchRequest, at: At<'_>, found: &mut Diagnosti
     } else if !(text.starts_with('/') || field == "exact" && text == "*") {
         let message = format!("no path is like {shown:?}: paths begin with /");
         warn(message, Some(format!("write /{shown}")));
-    } else if text.bytes().any(|byte| matches!(byte, b'?' | b'#')) {
+    } else if (text.bytes()).fold(false, |told, byte| told | matches!(byte, b'?' | b'#')) {
         let message = format!("no path is like {shown:?}: the query is not part of the path");
         warn(message, Some("use queryParams".to_owned()));
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::http::check_destination;
+use super::http::{SoundHost, check_destination};
 use super::names::{check_gateways, check_host, check_labels, is_dns_label, shortened};
 use super::{check_port, invalid, missing, tell};
 use crate::api;
@@ -165,7 +165,14 @@ fn check_route(
         let at = at.item(n);
         match &item.destination {
             None => missing(found, at.field("destination"), "destination is required"),
-            Some(it) => check_destination(it, at.field("destination"), found),
+            Some(it) => {
+                check_destination(
+                    it,
+                    &mut SoundHost::default(),
+                    at.field("destination"),
+                    found,
+                );
+            }
         }
         if item.weight < 0 {
             invalid(

@@ -2,8 +2,9 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::http::{self, SoundHost};
 use super::names::{check_gateways, check_host, shortened};
-use super::{export_to, http, invalid, l4, missing};
+use super::{export_to, invalid, l4, missing};
 use crate::api;
 use crate::diagnostic::{At, Diagnostics};
 use crate::host;
@@ -46,14 +47,11 @@ pub(super) fn check(
     }
     let only_mesh = gateways.iter().all(|it| it == "mesh");
     let at_http = at.field("http");
+    let delegate = written.hosts.is_empty();
+    let mut sound = SoundHost::default();
     for (n, rule) in written.http.iter().enumerate() {
-        http::check(
-            rule,
-            written.hosts.is_empty(),
-            only_mesh,
-            at_http.item(n),
-            found,
-        );
+        let at = at_http.item(n);
+        http::check(rule, delegate, only_mesh, &mut sound, at, found);
     }
     l4::check_tls(written, at.field("tls"), found);
     l4::check_tcp(written, at.field("tcp"), found);

@@ -6,6 +6,7 @@
 //! load yaml N            reads N VirtualServices of three routes from their text and compiles them
 //! load text N            makes the same text and reads none, to be taken off
 //! load time N            milliseconds that `yaml` takes
+//! load compile-time N    microseconds that each takes in `compile`, the best of ten times
 //! ```
 #![allow(
     clippy::print_stdout,
@@ -42,6 +43,20 @@ fn main() {
             let began = std::time::Instant::now();
             drop(black_box(read(&text)));
             println!("{}", began.elapsed().as_millis());
+        }
+        ["compile-time", count] => {
+            let count = count.parse().unwrap();
+            let resources = resources(count);
+            let best = (0..10).map(|_| {
+                let resources = resources.clone();
+                let began = std::time::Instant::now();
+                let built = Mesh::builder().resources(resources).build();
+                let took = began.elapsed();
+                drop(black_box(built));
+                took
+            });
+            let best = best.min().unwrap_or_default();
+            println!("{:.1}", best.as_secs_f64() * 1e6 / count as f64);
         }
         // Everything once.
         _ => drop(mesh(&resources(3))),
