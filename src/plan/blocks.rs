@@ -1,7 +1,7 @@
 //! A rule as it is written, and its match blocks.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::api;
 use crate::diagnostic::{At, Diagnostics};
@@ -33,6 +33,9 @@ pub(super) struct Block {
     pub(super) name: Arc<str>,
 }
 
+/// The block of rules without any: all of them share one.
+static EVERYTHING: LazyLock<Arc<MatchRequest>> = LazyLock::new(Arc::default);
+
 /// A name; most rules have none, and that takes no memory of its own.
 fn shared(name: &str) -> Arc<str> {
     match name {
@@ -50,7 +53,7 @@ pub(super) fn read_blocks(
     if written.r#match.is_empty() {
         return vec![Block {
             place: None,
-            rule: Arc::default(),
+            rule: EVERYTHING.clone(),
             name: shared(&written.name),
         }];
     }

@@ -13,6 +13,7 @@ use super::live::Live;
 use super::origin::{Listed, Origin, Owners};
 use super::references::References;
 use super::route::{Policies, Route};
+use super::shadowed::Taken;
 use super::virtual_services::VirtualService;
 use super::visible::{is_bound, visible};
 use super::{
@@ -225,6 +226,7 @@ fn in_order(resources: &Resources) -> Vec<&Resource> {
 /// Tells what is wrong with each resource by itself, and what it refers to in vain.
 fn judge(list: &[&Resource], registry: &Registry, options: &Options, found: &mut Diagnostics) {
     let source = &options.source;
+    let mut taken = Taken::default();
     let references = References::new(list, registry, source);
     for resource in list {
         let mut about = Diagnostics::default();
@@ -232,7 +234,7 @@ fn judge(list: &[&Resource], registry: &Registry, options: &Options, found: &mut
         if let Spec::DestinationRule(written) = &resource.spec {
             judge_policies(written, options, &mut about);
         }
-        references.check(resource, &mut about);
+        references.check(resource, &mut taken, &mut about);
         tell(resource, about, found);
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
-use super::shadowed;
+use super::shadowed::{self, Taken};
 use crate::api::{self, Resolution, Resource, Spec};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::host;
@@ -81,7 +81,12 @@ impl<'r> References<'r> {
     }
 
     /// Tells what a resource refers to in vain.
-    pub(super) fn check(&self, resource: &Resource, found: &mut Diagnostics) {
+    pub(super) fn check(
+        &self,
+        resource: &'r Resource,
+        taken: &mut Taken<'r>,
+        found: &mut Diagnostics,
+    ) {
         let at = At::Top.field("spec");
         let namespace = resource.metadata.namespace_or_default();
         match &resource.spec {
@@ -89,7 +94,7 @@ impl<'r> References<'r> {
                 self.check_gateways(it, namespace, at, found);
                 self.check_delegates(it, namespace, at, found);
                 self.check_protocols(it, namespace, at, found);
-                shadowed::check(it, at, found);
+                shadowed::check(it, taken, at, found);
                 match_request::check_alike(it, at, found);
             }
             Spec::DestinationRule(it) => {

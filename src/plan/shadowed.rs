@@ -1,6 +1,6 @@
 //! Rules that earlier rules of the same VirtualService leave nothing to.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::api::{HttpMatchRequest, StringMatch, VirtualService};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
@@ -8,20 +8,30 @@ use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 /// Blocks with further conditions are compared in pairs only up to so many.
 const MAX_PAIRS: usize = 64;
 
-/// What earlier rules take, and which of them does.
+/// What earlier rules take, and which of them does. It is used for one VirtualService after the
+/// other, so that its tables are made once.
 #[derive(Default)]
-struct Taken<'v> {
+pub(super) struct Taken<'v> {
     everything: Option<usize>,
     prefixes: FxHashMap<&'v str, usize>,
-    lengths: FxHashSet<usize>,
+    /// How long the prefixes are, each length once.
+    lengths: Vec<usize>,
     exacts: FxHashMap<&'v str, usize>,
     others: Vec<(&'v HttpMatchRequest, usize)>,
 }
 
 /// Tells which rules, or match blocks of them, no request can reach.
-pub(super) fn check(written: &VirtualService, at: At<'_>, found: &mut Diagnostics) {
+pub(super) fn check<'v>(
+    written: &'v VirtualService,
+    taken: &mut Taken<'v>,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    if written.http.len() < 2 && written.http.iter().all(|it| it.r#match.len() < 2) {
+        return;
+    }
     let at_http = at.field("http");
-    let mut taken = Taken::default();
+    taken.clear();
     for (n, rule) in written.http.iter().enumerate() {
         let at = at_http.item(n);
         let by = |block| taken.by(block);
@@ -65,6 +75,14 @@ pub(super) fn check(written: &VirtualService, at: At<'_>, found: &mut Diagnostic
 }
 
 impl<'v> Taken<'v> {
+    fn clear(&mut self) {
+        self.everything = None;
+        self.prefixes.clear();
+        self.lengths.clear();
+        self.exacts.clear();
+        self.others.clear();
+    }
+
     /// The rule that takes whatever the block is for.
     fn by(&self, block: &HttpMatchRequest) -> Option<usize> {
         let prefix = |text: &str| {
@@ -109,7 +127,9 @@ impl<'v> Taken<'v> {
                 self.everything.get_or_insert(rule);
             }
             Some(StringMatch::Prefix(text)) => {
-                self.lengths.insert(text.len());
+                if !self.lengths.contains(&text.len()) {
+                    self.lengths.push(text.len());
+                }
                 self.prefixes.entry(text).or_insert(rule);
             }
             Some(StringMatch::Exact(text)) => {
@@ -154,10 +174,29 @@ fn only_path(block: &HttpMatchRequest) -> bool {
 }
 
 fn same_conditions(a: &HttpMatchRequest, b: &HttpMatchRequest) -> bool {
-    let bare = |it: &HttpMatchRequest| HttpMatchRequest {
-        name: String::new(),
-        stat_prefix: String::new(),
-        ..it.clone()
-    };
-    bare(a) == bare(b)
+    let HttpMatchRequest {
+        name: _,
+        uri,
+        scheme,
+        method,
+        authority,
+        headers,
+        without_headers,
+        query_params,
+        ignore_uri_case,
+        port,
+        source_labels,
+        source_namespace,
+        gateways,
+        stat_prefix: _,
+    } = a;
+    *uri == b.uri
+        && [scheme, method, authority] == [&b.scheme, &b.method, &b.authority]
+        && [headers, without_headers, query_params]
+            == [&b.headers, &b.without_headers, &b.query_params]
+        && *ignore_uri_case == b.ignore_uri_case
+        && *port == b.port
+        && *source_labels == b.source_labels
+        && *source_namespace == b.source_namespace
+        && *gateways == b.gateways
 }
