@@ -23,6 +23,8 @@ use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::{Forward, Mesh};
 use tower_mesh::transport::PerEndpoint;
 
+const OVERFLOW: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
 const TABLE: &str = include_str!("order/rules.yaml");
 
 type Answer = Pin<Box<dyn Future<Output = io::Result<Response<Full<Bytes>>>> + Send>>;
@@ -200,6 +202,12 @@ async fn refusals_for_want_of_room_get_both() {
         ] {
             let answer = send_to(proxy.clone(), line, headers).await;
             assert_eq!(told(&answer), want, "{line} {headers:?}");
+            if headers.contains(&GRPC) {
+                let said = |name: &str| answer.headers()[name].to_str().unwrap();
+                assert_eq!(said("grpc-status"), "14");
+                assert_eq!(said("grpc-message"), OVERFLOW);
+                assert_eq!(said("x-envoy-overloaded"), "true");
+            }
         }
     };
     let (first, ()) = tokio::join!(first, others);

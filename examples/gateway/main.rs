@@ -38,12 +38,10 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tower::util::{Either, option_layer};
 use tower::{Layer as _, Service as _};
-use tower_mesh::access_log::{AccessLogLayer, AccessLogged};
 use tower_mesh::context::Connection;
 use tower_mesh::mesh::{Edge, EdgeLayer, Forward, Mesh};
 use tower_mesh::transport::HttpTransport;
 
-use access_log::Lines;
 use support::Options;
 
 /// A proxy that routes by Istio YAML, as a sidecar does.
@@ -87,7 +85,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     support::print_diagnostics(report.diagnostics());
     // As a sidecar, it listens once it has asked for all names.
     mesh.ready().await;
-    let log = AccessLogLayer::new(Lines::open(arguments.access_log.as_deref())?);
+    if let Some(path) = &arguments.access_log {
+        access_log::open(path)?;
+    }
     let listener = TcpListener::bind(arguments.listen).await?;
     tell(&format!("listening on {}", listener.local_addr()?));
     if let Some(address) = arguments.insecure_admin {
@@ -98,8 +98,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let edge = EdgeLayer::new().trusted_hops(arguments.trusted_hops);
     let edge = options.gateway.is_some().then_some(edge);
     tokio::spawn(reload(mesh.clone(), options, stamp));
-    let forward = log.layer(mesh.forward().port(arguments.port));
-    let forward = option_layer(edge).layer(forward);
+    let forward = option_layer(edge).layer(mesh.forward().port(arguments.port));
     tokio::select! {
         result = serve(listener, forward) => result?,
         signal = tokio::signal::ctrl_c() => signal?,
@@ -107,9 +106,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-type Logged = AccessLogged<Forward<HttpTransport>, Lines>;
 /// At an edge, or not.
-type Proxy = Either<Edge<Logged>, Logged>;
+type Proxy = Either<Edge<Forward<HttpTransport>>, Forward<HttpTransport>>;
 
 async fn serve(listener: TcpListener, forward: Proxy) -> std::io::Result<()> {
     loop {

@@ -1,16 +1,25 @@
 //! What Istio's access log tells of each request: to `tracing`, or to whatever one likes.
 //!
-//! A layer around [`mesh.client()`](crate::mesh::Mesh::client),
-//! [`mesh.forward()`](crate::mesh::Mesh::forward) or a service in
-//! [`mesh.inbound_layer()`](crate::mesh::Mesh::inbound_layer). It makes one [`AccessLogEntry`] a
-//! request, with the fields of Istio's default access log, when the last of the response has been
-//! sent, or when the client has left. Where it goes is an [`AccessLog`]'s matter: any function of
-//! an entry is one. The `gateway` example writes its file by it.
+//! # Events
 //!
-//! With the feature `tracing` [`AccessLogLayer::tracing`] makes each entry an event of the level
-//! `INFO` and the target `tower_mesh::access`, whose fields have the names of the entry's. As long
-//! as no subscriber wants such events, requests pass as they are: that costs a look at the level.
-//! Without the layer nothing is there that could cost anything.
+//! With the feature `tracing` every service of a mesh ([`client`](crate::mesh::Mesh::client),
+//! [`forward`](crate::mesh::Mesh::forward), [`inbound_layer`](crate::mesh::Mesh::inbound_layer))
+//! makes one event a request, when the last of the response has been sent, or when the client has
+//! left: level `INFO`, target `tower_mesh::access`, with the fields of [`AccessLogEntry`] by their
+//! names, and without those that are not known. As long as no subscriber wants that target,
+//! requests pass as they are: it costs a look at the level. The `gateway` example writes its
+//! `--access-log` from these events. Copies for mirrors make none, as in Envoy.
+//!
+//! # A log of one's own
+//!
+//! [`AccessLogLayer`] around one of those services hands the same [`AccessLogEntry`] to an
+//! [`AccessLog`], with or without the feature: any function of an entry is one.
+//!
+//! # Fields
+//!
+//! Those of Istio's default access log. `duration` and `upstream_service_time` are milliseconds,
+//! `bytes_received` and `bytes_sent` count bodies. What a client's error says is told as the answer
+//! a sidecar would have given.
 //!
 //! # Differences to the sidecar
 //!
@@ -41,33 +50,8 @@
 //! Source: the default format of Istio's `accessLogFile` with `accessLogEncoding: JSON`.
 
 mod body;
-mod entry;
-mod pending;
 mod service;
-#[cfg(feature = "tracing")]
-mod tracing;
 
-pub use body::{CountedBody, LoggedBody};
-pub use entry::AccessLogEntry;
+pub use crate::mesh::log::{AccessLog, AccessLogEntry, CountedBody};
+pub use body::LoggedBody;
 pub use service::{AccessLogFuture, AccessLogLayer, AccessLogged, AsMeshError};
-
-#[cfg(feature = "tracing")]
-pub use self::tracing::TracingLog;
-
-/// Where entries of an access log go; any function of an entry is one.
-pub trait AccessLog {
-    /// Whether anybody reads entries now; where nobody does, none are made.
-    fn is_enabled(&self) -> bool {
-        true
-    }
-
-    /// Takes an entry. It is called where the response's last frame is polled or its body is
-    /// dropped, so it must not block for long.
-    fn write(&self, entry: &AccessLogEntry);
-}
-
-impl<F: Fn(&AccessLogEntry)> AccessLog for F {
-    fn write(&self, entry: &AccessLogEntry) {
-        self(entry);
-    }
-}

@@ -14,11 +14,9 @@ use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::AccessLog;
-use super::body::{CountedBody, LoggedBody};
-use super::pending::Pending;
-#[cfg(feature = "client")]
-use crate::mesh::Tunnel;
+use super::body::LoggedBody;
+use super::{AccessLog, CountedBody};
+use crate::mesh::log::Pending;
 use crate::mesh::{MeshError, ResponseBody};
 
 /// Wraps the services of a mesh in [`AccessLogged`].
@@ -32,15 +30,6 @@ impl<L: AccessLog> AccessLogLayer<L> {
     #[must_use]
     pub const fn new(log: L) -> Self {
         Self { log }
-    }
-}
-
-#[cfg(feature = "tracing")]
-impl AccessLogLayer<super::TracingLog> {
-    /// A layer whose entries become events of `tracing`.
-    #[must_use]
-    pub const fn tracing() -> Self {
-        Self::new(super::TracingLog)
     }
 }
 
@@ -147,12 +136,7 @@ where
         if let Some(pending) = &mut pending {
             pending.answered(&response);
         }
-        #[cfg(feature = "client")]
-        if let Some(tunnel) = response.extensions().get::<Tunnel>()
-            && let Some(pending) = pending.take()
-        {
-            tokio::spawn(pending.follow(tunnel.clone()));
-        }
+        let pending = pending.and_then(|it| it.unless_tunnel(&response));
         Poll::Ready(Ok(response.map(|body| LoggedBody::new(body, pending))))
     }
 }

@@ -3,6 +3,7 @@
 use http::header::{HOST, HeaderName, HeaderValue};
 use indexmap::IndexMap;
 
+use super::control;
 use super::format::Value;
 use super::one_line::Side;
 use super::policy::{HeaderOperations, RequestHeaders, ResponseHeaders};
@@ -10,22 +11,9 @@ use super::read::{Fault, Names};
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 
-/// Headers by which a request tells Envoy how to retry and time out. Envoy heeds them when a route
-/// sets them, and takes them out before the request is sent.
-const CONTROL: [&str; 9] = [
-    "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-max-retries",
-    "x-envoy-retriable-header-names",
-    "x-envoy-retriable-status-codes",
-    "x-envoy-retry-grpc-on",
-    "x-envoy-retry-on",
-    "x-envoy-upstream-rq-per-try-timeout-ms",
-    "x-envoy-upstream-rq-timeout-alt-response",
-    "x-envoy-upstream-stream-duration-ms",
-];
-
-/// Tells everything that is wrong with the operations of a route or of a destination.
-pub(crate) fn check(written: &api::Headers, at: At<'_>, found: &mut Diagnostics) {
+/// Tells everything that is wrong with the operations of a route or of a destination; `alone` where
+/// they are the route's, or those of its only destination.
+pub(crate) fn check(written: &api::Headers, alone: bool, at: At<'_>, found: &mut Diagnostics) {
     for (field, operations, side) in [
         ("request", &written.request, Side::Request),
         ("response", &written.response, Side::Response),
@@ -34,7 +22,7 @@ pub(crate) fn check(written: &api::Headers, at: At<'_>, found: &mut Diagnostics)
             continue;
         };
         let at = at.field(field);
-        read(operations, side, Names::default(), &mut |place, fault| {
+        let told = &mut |place, fault| {
             let (list, entry) = match place {
                 Place::Entry(list, key) => (at.field(list), Err(key)),
                 Place::Removed(index) => (at.field("remove"), Ok(index)),
@@ -51,7 +39,8 @@ pub(crate) fn check(written: &api::Headers, at: At<'_>, found: &mut Diagnostics)
                     Diagnostic::new(Code::NotBuilt, at, message).hint(hint)
                 }
             });
-        });
+        };
+        read(operations, side, alone, Names::default(), told);
     }
 }
 
@@ -73,7 +62,7 @@ pub(crate) fn compile(
                 Side::Request => level.request.as_ref(),
                 Side::Response => level.response.as_ref(),
             };
-            Some(read(operations?, side, names, &mut |_, _| {}))
+            Some(read(operations?, side, single, names, &mut |_, _| {}))
         };
         let (route, destination) = (read(route), read(destination));
         if !single {
@@ -128,13 +117,14 @@ enum Place<'w> {
 fn read<'w>(
     written: &'w api::HeaderOperations,
     side: Side,
+    alone: bool,
     names: Names<'_>,
     report: &mut dyn FnMut(Place<'w>, Fault),
 ) -> HeaderOperations {
     let mut operations = HeaderOperations {
         remove: Vec::with_capacity(written.remove.len()),
-        set: read_list("set", &written.set, side, names, report),
-        add: read_list("add", &written.add, side, names, report),
+        set: read_list("set", &written.set, side, alone, names, report),
+        add: read_list("add", &written.add, side, alone, names, report),
     };
     for (index, name) in written.remove.iter().enumerate() {
         if let Some(message) = name_fault(name, false) {
@@ -152,6 +142,7 @@ fn read_list<'w>(
     field: &'static str,
     written: &'w IndexMap<String, String>,
     side: Side,
+    alone: bool,
     names: Names<'_>,
     report: &mut dyn FnMut(Place<'w>, Fault),
 ) -> Vec<(HeaderName, Value)> {
@@ -167,7 +158,7 @@ fn read_list<'w>(
             }
         });
         let fault = name_fault(name, authority).map(Fault::Invalid);
-        if let Some(fault) = fault.or_else(|| control_fault(name, side)) {
+        if let Some(fault) = fault.or_else(|| control::fault(name, &value, side, alone)) {
             report(Place::Entry(field, name), fault);
             if let Err(fault) = value {
                 report(Place::Entry(field, name), fault);
@@ -179,6 +170,7 @@ fn read_list<'w>(
             Err(fault) => report(Place::Entry(field, name), fault),
             Ok(_) if authority => {}
             Ok(value) => match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) if control::ends_here(&name, side) => {}
                 Ok(name) => operations.push((name, value)),
                 Err(_) => {
                     let message = format!("invalid header {name:?}: not a header name");
@@ -205,14 +197,4 @@ fn name_fault(name: &str, authority: bool) -> Option<String> {
     } else {
         None
     }
-}
-
-fn control_fault(name: &str, side: Side) -> Option<Fault> {
-    let control = |it: &&str| it.eq_ignore_ascii_case(name);
-    let name = CONTROL
-        .iter()
-        .find(|it| side == Side::Request && control(it))?;
-    let message = format!("requests are not retried or timed out by a {name} that a rule sets");
-    let instead = "write it as the rule's retries and timeout";
-    Some(Fault::LeftOut(message, instead))
 }

@@ -45,8 +45,12 @@
 //!   and some more) is appended to that line with a comma.
 //! - `Host` and `:authority` in `request.set` or `request.add` are a rewrite of the authority, and
 //!   as such a part of [`rewrite`](crate::rewrite) when rules are read.
-//! - Headers with which Envoy's own retries and timeouts are controlled (`x-envoy-retry-on` and its
-//!   kin) cannot be set by rules: `retries` and `timeout` say the same.
+//! - What a rule sets of `x-envoy-retry-on`, `x-envoy-retry-grpc-on`, `x-envoy-max-retries`,
+//!   `x-envoy-retriable-status-codes` and `x-envoy-retriable-header-names` changes its
+//!   [`retries`](crate::retries) and is not sent, as in Envoy; it is written out, without formatters,
+//!   and with several destinations it stands at the rule. A time for each try and hedging
+//!   that a rule sets this way have no effect in Envoy either. `x-envoy-upstream-rq-timeout-alt-response`
+//!   and `x-envoy-upstream-stream-duration-ms` are refused.
 //!
 //! # Dropping
 //!
@@ -95,6 +99,7 @@
 //! [`Headers`]: https://istio.io/latest/docs/reference/config/networking/virtual-service/#Headers
 
 mod config;
+mod control;
 mod facts;
 mod format;
 mod left_out;
@@ -108,6 +113,7 @@ mod tests;
 mod variables;
 
 pub(crate) use config::{authority_of, check, compile};
+pub(crate) use control::{controls_retries, value_of};
 pub(crate) use facts::{NotedRequest, SentRequest};
 pub(crate) use moment::time_of_day;
 pub(crate) use one_line::{join, join_request_lines, join_response_lines};

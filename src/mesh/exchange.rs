@@ -10,6 +10,7 @@ use pin_project::pin_project;
 
 use super::client::port_of;
 use super::hop::Upgrade;
+use super::log::{Seen, Sent};
 use super::upgrade::{Downstream, upgrade_failed};
 use super::{Mesh, codec, hop, prepare};
 use crate::body::BoxError;
@@ -54,7 +55,7 @@ where
     B::Error: Into<BoxError>,
 {
     #[pin]
-    call: Option<ChainFuture<T, B>>,
+    call: Option<ChainFuture<T, Sent<B>>>,
     /// There from the start when there is no call.
     reply: Option<Box<LocalReply>>,
     pub(super) notes: Notes,
@@ -76,7 +77,8 @@ where
     ) -> Self {
         // The body gets its own type first, so that the request stays where it lies from here on
         // until it is sent: each move of a request is paid for.
-        let mut request = request.map(|body| RequestBody::new(body, ()));
+        let seen = Seen::begin(&request);
+        let mut request = request.map(|body| RequestBody::new(seen.count(body), ()));
         let http1 = request.version() <= Version::HTTP_11;
         let mut notes = Notes {
             info: StreamInfo::default(),
@@ -84,6 +86,7 @@ where
             unread: http1 && !request.body().is_end_stream(),
             http1,
             upgrade: None,
+            seen,
         };
         match notes.route(mesh, border, &mut request) {
             Ok(routed) => {
@@ -122,6 +125,8 @@ pub(super) struct Notes {
     pub(super) http1: bool,
     /// There where a proxy's client asks for another protocol, which may be had.
     pub(super) upgrade: Option<Downstream>,
+    /// What its event is to tell.
+    pub(super) seen: Seen,
 }
 
 impl Notes {
@@ -207,25 +212,27 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// The answer, unless `refused` makes an error of it.
+    /// The answer, unless `ending` makes an error of it.
     #[inline]
     pub(super) fn poll_response<E>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        refused: impl FnOnce(&Answer<T>) -> Option<E>,
+        ending: impl FnOnce(&mut Answer<T>, &mut Seen) -> Result<(), E>,
     ) -> Poll<Result<Answer<T>, E>> {
         let this = self.project();
-        let info = &mut this.notes.info;
+        let Notes {
+            info, seen, grpc, ..
+        } = this.notes;
         let finish = |response: &mut Answer<T>| {
             complete(response, info);
-            refused(response).map_or(Ok(()), Err)
+            ending(response, seen)
         };
         match this.call.as_pin_mut() {
             Some(call) => call.poll_response(cx, finish),
             None => {
                 let reply = this.reply.take().map(|reply| *reply);
                 let reply = reply.unwrap_or_else(no_route);
-                let mut response: Answer<T> = reply.into_response(this.notes.grpc);
+                let mut response: Answer<T> = reply.into_response(*grpc);
                 response.extensions_mut().insert(Refused);
                 finish(&mut response)?;
                 Poll::Ready(Ok(response))

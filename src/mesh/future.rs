@@ -102,13 +102,19 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let grpc = this.exchange.notes.grpc;
-        this.exchange.poll_response(cx, |response| {
-            if grpc || response.extensions().is_empty() {
-                return None;
-            }
-            let reply = failure(response)?;
+        this.exchange.poll_response(cx, |response, seen| {
+            let reply = match grpc || response.extensions().is_empty() {
+                true => None,
+                false => failure(response),
+            };
+            let Some(reply) = reply else {
+                seen.answered(response);
+                return Ok(());
+            };
             let body = response.body();
-            Some(MeshError::new(reply, body.cause(), body.info()))
+            let error = MeshError::new(reply, body.cause(), body.info());
+            seen.failed(&error);
+            Err(error)
         })
     }
 }
@@ -122,7 +128,11 @@ where
     type Output = Result<Response<ResponseBody<T::ResponseBody>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().exchange.poll_response(cx, |_| None)
+        let exchange = self.project().exchange;
+        exchange.poll_response(cx, |response, seen| {
+            seen.answered(response);
+            Ok(())
+        })
     }
 }
 
@@ -138,7 +148,9 @@ where
         let this = self.project();
         let mut exchange = this.exchange;
         let Notes { unread, http1, .. } = exchange.notes;
-        let polled = exchange.as_mut().poll_response(cx, |_| None::<Infallible>);
+        let polled = exchange
+            .as_mut()
+            .poll_response(cx, |_, _| Ok::<_, Infallible>(()));
         let Ok(mut response) = ready!(polled);
         // A reply of our own that nobody asked an upstream for has left the request unread.
         // A bad request ends its connection, whoever calls it that short of the upstream.
@@ -146,7 +158,8 @@ where
             let bad = http1 && reply.status == StatusCode::BAD_REQUEST;
             bad || unread && !reply.took_the_request()
         });
-        let upgrade = exchange.project().notes.upgrade.take();
+        let notes = exchange.project().notes;
+        let upgrade = notes.upgrade.take();
         match (close, upgrade) {
             (Some(close), upgrade) => {
                 // What would follow is not HTTP.
@@ -160,6 +173,7 @@ where
                 hop::dress_upstream_response(response.headers_mut(), this.began.elapsed());
             }
         }
+        notes.seen.answered(&mut response);
         Poll::Ready(Ok(response))
     }
 }

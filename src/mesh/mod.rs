@@ -32,6 +32,7 @@ mod forward;
 mod future;
 mod hop;
 mod inbound;
+pub(crate) mod log;
 mod names;
 mod prepare;
 mod request_builder;

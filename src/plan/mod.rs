@@ -65,6 +65,8 @@ pub(crate) use live::Live;
 pub(crate) use mirrors::Mirroring;
 use origin::{Origin, Owners};
 pub use response_body::ResponseBody;
+#[cfg(feature = "tracing")]
+pub(crate) use response_body::Watch;
 use route::{Choice, Route};
 pub(crate) use routed::{Matched, PlanRef, Routed};
 pub use stream_info::StreamInfo;

@@ -9,8 +9,9 @@ use crate::cors_policy;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::direct_response;
 use crate::fault;
+use crate::headers;
 use crate::redirect;
-use crate::retries;
+use crate::retries::{self, RetryPolicy};
 use crate::timeout;
 
 /// What a match block makes of the path, for actions that replace what was matched.
@@ -34,6 +35,36 @@ fn is_plain(written: &api::HttpRoute) -> bool {
         && written.cors_policy.is_none()
         && written.timeout.is_none()
         && written.retries.is_none()
+        && !controls_retries(written)
+}
+
+/// The operations of a rule's only destination.
+fn only_destination(written: &api::HttpRoute) -> Option<&api::Headers> {
+    match written.route.as_slice() {
+        [only] => only.headers.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whether a rule's headers change its retries.
+fn controls_retries(written: &api::HttpRoute) -> bool {
+    let levels = [written.headers.as_ref(), only_destination(written)];
+    let mut levels = levels.into_iter().flatten();
+    levels.any(headers::controls_retries)
+}
+
+/// A rule's retries, as its headers change them.
+fn read_retries(
+    written: &api::HttpRoute,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) -> Option<RetryPolicy> {
+    let policy = retries::compile(written.retries.as_ref(), at, found);
+    if !controls_retries(written) {
+        return policy;
+    }
+    let (route, only) = (written.headers.as_ref(), only_destination(written));
+    retries::controlled(policy, |name| headers::value_of(route, only, name))
 }
 
 /// The policies of a rule; whatever is wrong is told to `found`.
@@ -66,7 +97,7 @@ pub(super) fn read_policies(
         timeout: written
             .timeout
             .and_then(|it| timeout::compile(it, at.field("timeout"), found)),
-        retries: retries::compile(written.retries.as_ref(), at.field("retries"), found),
+        retries: read_retries(written, at.field("retries"), found),
     })
 }
 

@@ -29,6 +29,19 @@ pub struct ResponseBody<B> {
     in_flight: Option<InFlight>,
     /// When the body must have ended; armed once somebody waits for it.
     deadline: Option<Timer>,
+    /// Who is told what is sent; dropped with the body.
+    #[cfg(feature = "tracing")]
+    watch: Option<Box<dyn Watch>>,
+}
+
+/// Is told what is sent of a response, until it is dropped.
+#[cfg(feature = "tracing")]
+pub(crate) trait Watch: std::fmt::Debug + Send + Sync {
+    /// So many bytes, the last of all or not.
+    fn sent(&mut self, bytes: usize, is_last: bool);
+
+    /// The response broke off; with why, where that is known.
+    fn broken(&mut self, reply: Option<&LocalReply>);
 }
 
 /// The route's timeout passed while the body was under way.
@@ -42,6 +55,15 @@ enum Content<B> {
     Upstream(#[pin] B),
     // In a box, so that upstreams' answers do not carry the room for it.
     Local(Box<Local>),
+}
+
+impl<B: Body> Content<B> {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Local(local) => local.text.is_empty(),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
 }
 
 /// A local answer's text, and the error it stands for.
@@ -61,12 +83,20 @@ impl<B> ResponseBody<B> {
             info,
             in_flight,
             deadline: None,
+            #[cfg(feature = "tracing")]
+            watch: None,
         }
     }
 
     /// The body must have ended by then, or its reader gets an error.
     pub(super) fn end_by(&mut self, deadline: Instant) {
         self.deadline = Some(Timer::at(deadline));
+    }
+
+    /// From now on this is told what is sent.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn watch(&mut self, watch: Box<dyn Watch>) {
+        self.watch = Some(watch);
     }
 
     /// What counts the request as under way, here and in its transport, for what goes on without
@@ -134,6 +164,8 @@ impl<B> FromLocalReply for ResponseBody<B> {
             info: StreamInfo::default(),
             in_flight: None,
             deadline: None,
+            #[cfg(feature = "tracing")]
+            watch: None,
         }
     }
 }
@@ -150,8 +182,9 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.project();
-        let frame = match this.content.project() {
+        #[cfg_attr(not(feature = "tracing"), allow(unused_mut))]
+        let mut this = self.project();
+        let frame = match this.content.as_mut().project() {
             ContentProjected::Local(local) if local.text.is_empty() => None,
             ContentProjected::Local(local) => {
                 Some(Ok(Frame::data(std::mem::take(&mut local.text))))
@@ -172,17 +205,29 @@ where
                 }
             },
         };
+        #[cfg(feature = "tracing")]
+        if let Some(watch) = this.watch {
+            match &frame {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    watch.sent(bytes, this.content.is_over());
+                }
+                Some(Err(_)) => watch.broken(this.info.broken_off()),
+                None => watch.sent(0, true),
+            }
+        }
         if !matches!(frame, Some(Ok(_))) {
             *this.in_flight = None;
+            #[cfg(feature = "tracing")]
+            {
+                *this.watch = None;
+            }
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Local(local) => local.text.is_empty(),
-            Content::Upstream(body) => body.is_end_stream(),
-        }
+        self.content.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {

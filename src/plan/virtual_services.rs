@@ -351,12 +351,13 @@ impl<'r> Rule<'r> {
         let rewrite = written.rewrite.as_ref();
         let rewrite = rewrite.and_then(|it| rewrite::compile(it, at.field("rewrite"), found));
         if let Some(headers) = &written.headers {
-            headers::check(headers, at.field("headers"), found);
+            headers::check(headers, true, at.field("headers"), found);
         }
         let at_route = at.field("route");
+        let single = written.route.len() == 1;
         for (n, destination) in written.route.iter().enumerate() {
             if let Some(headers) = &destination.headers {
-                headers::check(headers, at_route.item(n).field("headers"), found);
+                headers::check(headers, single, at_route.item(n).field("headers"), found);
             }
         }
         let refused = found.len() > before

@@ -11,7 +11,7 @@
 //! | `prefixRewrite` | the bytes of the prefix that matched: `/foo` to `/` makes `//bar` of `/foo/bar` |
 //! | `authority` | host and port, as written |
 //! | `port` | the port; that of the `authority` is not looked at |
-//! | `derivePort` | the port, by the one the request came in on |
+//! | `derivePort` | `FROM_REQUEST_PORT`: the port, by the one the request came in on; `FROM_PROTOCOL_DEFAULT`: nothing, as if it were not there |
 //! | `scheme` | the scheme |
 //! | `redirectCode` | the status, 301 by default; 302, 303, 307 and 308 are the others |
 //!

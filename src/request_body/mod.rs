@@ -27,6 +27,7 @@ mod end;
 mod kept;
 mod log;
 mod replay;
+mod try_clone;
 
 use content::{Content, Kind, KindProjected};
 use copies::Copies;
@@ -38,6 +39,7 @@ use kept::KeptFrames;
 pub(crate) use log::Filled;
 use log::Log;
 pub use replay::Replay;
+pub use try_clone::TryClone;
 
 /// A request's body, with a note that travels beside it.
 ///

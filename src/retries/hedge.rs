@@ -13,6 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::RetryOn;
+use crate::request_body::TryClone;
 use crate::rt::Timer;
 
 /// How late a try may be before another is sent beside it, and how many there may be.
@@ -46,7 +47,9 @@ impl HedgePolicy {
 /// Wraps services in [`Hedge`].
 ///
 /// It goes beyond Istio and stands in no rule. Requests are sent more than once, so they should be
-/// such that this does no harm. Bodies must be `Clone`: what is sent twice is there twice.
+/// such that this does no harm. What is sent twice is there twice: bodies must be `Clone`, or those of a
+/// [`TimeoutLayer`](crate::timeout::TimeoutLayer) around such, which limits all tries together; one that cannot
+/// be there twice ([`TryClone`]) is sent once.
 ///
 /// Around [`mesh.client()`](crate::mesh::Mesh::client) each try takes its own way through the mesh
 /// and picks its own endpoint.
@@ -110,7 +113,7 @@ pub struct Hedge<S> {
 impl<S, B, R> Service<Request<B>> for Hedge<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
-    B: Clone,
+    B: TryClone,
 {
     type Response = Response<R>;
     type Error = S::Error;
@@ -124,15 +127,17 @@ where
         // The one that has been readied is the one to call.
         let clone = self.inner.clone();
         let mut service = std::mem::replace(&mut self.inner, clone);
-        let first = service.call(request.clone());
+        let attempts = self.policy.attempts;
+        let again = if attempts > 0 { twice(&request) } else { None };
+        let first = service.call(request);
         HedgeFuture {
             tries: vec![Box::pin(first)],
-            left: self.policy.attempts,
+            left: if again.is_some() { attempts } else { 0 },
             late: Timer::after(self.policy.after),
             due: false,
             bad: None,
             service,
-            request,
+            again,
             policy: self.policy.clone(),
         }
     }
@@ -153,14 +158,26 @@ where
     /// The last answer that did not win.
     bad: Option<Result<Response<R>, S::Error>>,
     service: S,
-    request: Request<B>,
+    /// The request, as it is sent again.
+    again: Option<Request<B>>,
     policy: Arc<HedgePolicy>,
+}
+
+/// The same request once more; nothing where its body is there but once.
+fn twice<B: TryClone>(request: &Request<B>) -> Option<Request<B>> {
+    let mut again = Request::new(request.body().try_clone()?);
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    *again.extensions_mut() = request.extensions().clone();
+    Some(again)
 }
 
 impl<S, B, R> Future for HedgeFuture<S, B, R>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    B: Clone,
+    B: TryClone,
 {
     type Output = Result<Response<R>, S::Error>;
 
@@ -203,8 +220,15 @@ where
                 this.bad.get_or_insert(Err(broken));
                 continue;
             }
-            let another = this.service.call(this.request.clone());
-            this.tries.push(Box::pin(another));
+            let again = match *this.left {
+                1 => this.again.take(),
+                _ => this.again.as_ref().and_then(twice),
+            };
+            let Some(again) = again else {
+                *this.left = 0;
+                continue;
+            };
+            this.tries.push(Box::pin(this.service.call(again)));
             *this.left -= 1;
             *this.due = false;
             *this.late = Timer::after(this.policy.after);

@@ -22,6 +22,11 @@
 //! A 425 that is tried again is so at once, and not at all where the request says `early-data`. No header of a
 //! response makes a wait longer, for Istio names none; [`RetryPolicy::reset_headers`] does.
 //!
+//! Headers of requests that a rule sets add to its retries: `x-envoy-retry-on` and `x-envoy-retry-grpc-on` name
+//! conditions, `x-envoy-retriable-status-codes` statuses, `x-envoy-retriable-header-names` headers of responses for
+//! the condition `retriable-headers`, and `x-envoy-max-retries` is how often, as in Envoy. Where a rule
+//! has switched retries off and sets a condition there is one. What a client sends of them is not heeded.
+//!
 //! While the next try is awaited the body is read on. One that outgrows what is kept of it then is
 //! answered with `507 Insufficient Storage`.
 //!
@@ -60,6 +65,7 @@
 
 mod attempts;
 mod config;
+mod control;
 mod future;
 mod head;
 mod hedge;
@@ -70,6 +76,7 @@ mod service;
 
 pub use attempts::Attempts;
 pub(crate) use config::compile;
+pub(crate) use control::controlled;
 pub(crate) use future::ArmedBox;
 pub use future::ResponseFuture;
 pub use hedge::{Hedge, HedgeFuture, HedgeLayer, HedgePolicy};

@@ -11,6 +11,8 @@ use crate::failure::Failure;
 pub struct RetryOn {
     conditions: u16,
     statuses: Vec<StatusCode>,
+    /// Which headers of responses count; only headers of requests can name them.
+    headers: Vec<HeaderName>,
 }
 
 /// A word `retryOn` does not know.
@@ -32,6 +34,7 @@ const DEADLINE_EXCEEDED: u16 = 1 << 10;
 const INTERNAL: u16 = 1 << 11;
 const RESOURCE_EXHAUSTED: u16 = 1 << 12;
 const UNAVAILABLE: u16 = 1 << 13;
+const RETRIABLE_HEADERS: u16 = 1 << 14;
 
 pub(super) const WORDS: [(&str, u16); 16] = [
     ("5xx", FIVE_XX),
@@ -48,8 +51,9 @@ pub(super) const WORDS: [(&str, u16); 16] = [
     ("internal", INTERNAL),
     ("resource-exhausted", RESOURCE_EXHAUSTED),
     ("unavailable", UNAVAILABLE),
-    // Without header conditions and HTTP/3, which Istio has not, these never hold.
-    ("retriable-headers", 0),
+    // Istio names no headers; a rule's `x-envoy-retriable-header-names` does.
+    ("retriable-headers", RETRIABLE_HEADERS),
+    // There is no HTTP/3 here.
     ("http3-post-connect-failure", 0),
 ];
 
@@ -80,6 +84,7 @@ impl RetryOn {
                 | CANCELLED
                 | RETRIABLE_STATUS_CODES,
             statuses: Vec::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -109,6 +114,39 @@ impl RetryOn {
         Ok(on)
     }
 
+    /// Adds a condition by its word in `x-envoy-retry-on`; another word adds none.
+    pub(super) fn add_http(&mut self, word: &str) {
+        let grpc = |condition| GRPC.iter().any(|(it, _)| *it == condition);
+        let known = WORDS.iter().find(|(known, _)| *known == word);
+        if let Some((_, condition)) = known.filter(|(_, it)| !grpc(*it)) {
+            self.conditions |= condition;
+        }
+    }
+
+    /// The same of `x-envoy-retry-grpc-on`.
+    pub(super) fn add_grpc(&mut self, word: &str) {
+        let known = WORDS.iter().find(|(known, _)| *known == word);
+        let grpc = |condition| GRPC.iter().any(|(it, _)| *it == condition);
+        if let Some((_, condition)) = known.filter(|(_, it)| grpc(*it)) {
+            self.conditions |= condition;
+        }
+    }
+
+    /// Adds a status, which counts where `retriable-status-codes` is a condition.
+    pub(super) fn add_status(&mut self, status: StatusCode) {
+        self.statuses.push(status);
+    }
+
+    /// Adds a header of responses, which counts where `retriable-headers` is a condition.
+    pub(super) fn add_header(&mut self, name: HeaderName) {
+        self.headers.push(name);
+    }
+
+    /// Whether there is any condition.
+    pub(super) const fn is_any(&self) -> bool {
+        self.conditions != 0
+    }
+
     const fn any(&self, conditions: u16) -> bool {
         self.conditions & conditions != 0
     }
@@ -124,7 +162,9 @@ impl RetryOn {
         };
         let counts = by_status
             || (self.any(RETRIABLE_STATUS_CODES) && self.statuses.contains(&status))
-            || self.retries_grpc(headers);
+            || self.retries_grpc(headers)
+            || (self.any(RETRIABLE_HEADERS)
+                && self.headers.iter().any(|it| headers.contains_key(it)));
         // A rate limit has a condition of its own and counts as no other.
         let by_limit = self.any(RATE_LIMITED);
         match counts == by_limit {
@@ -192,7 +232,8 @@ impl fmt::Display for RetryOn {
             write!(f, "{separator}{word}")?;
             separator = ",";
         }
-        for status in &self.statuses {
+        let codes = self.any(RETRIABLE_STATUS_CODES);
+        for status in self.statuses.iter().filter(|_| codes) {
             write!(f, "{separator}{}", status.as_u16())?;
             separator = ",";
         }

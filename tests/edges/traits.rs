@@ -28,8 +28,6 @@ type Log = fn(&AccessLogEntry);
 #[test]
 fn layers_are_shared_and_cloned() {
     shared::<access_log::AccessLogLayer<Log>>();
-    #[cfg(feature = "tracing")]
-    shared::<access_log::AccessLogLayer<access_log::TracingLog>>();
     shared::<balance::BalanceLayer>();
     shared::<connection_pool::ConnectionPoolLayer>();
     shared::<cors_policy::CorsLayer>();

@@ -14,7 +14,7 @@ pub(crate) const AGAIN: usize = 4;
 /// Everything that is not in this table is compared to the letter. Only the order of
 /// headers with different names, and the spelling of header names, are not looked at:
 /// neither carries meaning in HTTP.
-const MASKS: [(&str, Shape, &str); 7] = [
+const MASKS: [(&str, Shape, &str); 10] = [
     ("header.date", Shape::Present, "the two clocks tick apart"),
     (
         "header.x-envoy-upstream-service-time",
@@ -42,6 +42,21 @@ const MASKS: [(&str, Shape, &str); 7] = [
         Shape::Present,
         "the two clocks tick apart",
     ),
+    (
+        "log.upstream_service_time",
+        Shape::Present,
+        "a measured time",
+    ),
+    (
+        "log.downstream_local_address",
+        Shape::Port,
+        "each side listens somewhere else",
+    ),
+    (
+        "log.downstream_remote_address",
+        Shape::Port,
+        "each connection comes from a port of its own",
+    ),
 ];
 
 /// Fields that name the endpoint; equal only where the cluster has one.
@@ -59,6 +74,8 @@ enum Shape {
     Present,
     /// A random UUID as such; anything else to the letter.
     Uuid,
+    /// An address without its port, unless that is 0.
+    Port,
     /// Sixteen hexadecimal digits in quotes as such; anything else to the letter.
     Cookie,
 }
@@ -179,6 +196,10 @@ fn masked(field: &str, value: &str, choice: bool, late: bool) -> String {
     match mask.map(|(_, shape, _)| shape) {
         Some(Shape::Present) => "(present)".to_owned(),
         Some(Shape::Cookie) => without_hash(value),
+        Some(Shape::Port) => match value.rsplit_once(':') {
+            Some((address, port)) if port != "0" => format!("{address}:(a port)"),
+            _ => value.to_owned(),
+        },
         Some(Shape::Uuid) if is_uuid(value.trim_matches(['<', '>'])) => "(a UUID)".to_owned(),
         _ if choice && ENDPOINT_FIELDS.contains(&family) => "(any endpoint)".to_owned(),
         _ => value.to_owned(),

@@ -316,6 +316,9 @@ fn requests_beyond_a_limit_are_refused_in_the_same_words() {
     }
 }
 
+const OVERFLOW: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+
 /// `tests/order.rs` keeps the answers.
 #[test]
 #[ignore = "needs a real Envoy: run ci/envoy, then cargo test --test envoy -- --ignored"]
@@ -341,6 +344,13 @@ fn a_refusal_for_want_of_room_is_dressed_as_others_of_the_router() {
                 let answer = send(&side, &headers).expect("an answer");
                 let want = want.replace("503", if method == "grpc" { "200" } else { "503" });
                 assert_eq!(dressed(&answer), want, "{} {headers:?}", side.letter);
+                assert_eq!(answer.header("x-envoy-overloaded"), Some("true"));
+                if method == "grpc" {
+                    assert_eq!(answer.header("grpc-status"), Some("14"));
+                    assert_eq!(answer.header("grpc-message"), Some(OVERFLOW));
+                    assert_eq!(answer.header("content-type"), Some("application/grpc"));
+                    assert!(answer.body.is_empty(), "{}: trailers only", side.letter);
+                }
             }
             // There is nothing to copy where nobody was asked.
             let full = format!("comparison/full{}", side.letter);

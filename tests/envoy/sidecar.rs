@@ -12,16 +12,24 @@ use super::process::{self, Folder, Program};
 use super::translate::{Client, ROUTES, Translation};
 use super::wire::{self, Answer, Connection};
 
-/// The keys of the access log, as the `gateway` program and Istio's JSON format name them.
-const ACCESS_LOG: [(&str, &str); 18] = [
+/// The keys of the access log, as the `gateway` program and Istio's JSON format name them; but
+/// `upstream_local_address`, the port of a proxy's own connection.
+const ACCESS_LOG: [(&str, &str); 24] = [
     ("authority", "%REQ(:AUTHORITY)%"),
     ("bytes_received", "%BYTES_RECEIVED%"),
     ("bytes_sent", "%BYTES_SENT%"),
+    (
+        "connection_termination_details",
+        "%CONNECTION_TERMINATION_DETAILS%",
+    ),
+    ("downstream_local_address", "%DOWNSTREAM_LOCAL_ADDRESS%"),
+    ("downstream_remote_address", "%DOWNSTREAM_REMOTE_ADDRESS%"),
     ("duration", "%DURATION%"),
     ("method", "%REQ(:METHOD)%"),
     ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
     ("protocol", "%PROTOCOL%"),
     ("request_id", "%REQ(X-REQUEST-ID)%"),
+    ("requested_server_name", "%REQUESTED_SERVER_NAME%"),
     ("response_code", "%RESPONSE_CODE%"),
     ("response_code_details", "%RESPONSE_CODE_DETAILS%"),
     ("response_flags", "%RESPONSE_FLAGS%"),
@@ -32,6 +40,14 @@ const ACCESS_LOG: [(&str, &str); 18] = [
     (
         "upstream_request_attempt_count",
         "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    ),
+    (
+        "upstream_service_time",
+        "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%",
+    ),
+    (
+        "upstream_transport_failure_reason",
+        "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
     ),
     ("user_agent", "%REQ(USER-AGENT)%"),
     ("x_forwarded_for", "%REQ(X-FORWARDED-FOR)%"),

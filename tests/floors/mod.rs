@@ -257,10 +257,7 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    (
-        "access_log",
-        &["context", "headers", "mesh", "plan", "reply", "rt"],
-    ),
+    ("access_log", &["mesh", "reply"]),
     // Beside the house: text for readers, and for tests of layers of one's own. The guide speaks of
     // everything in comments, which import nothing.
     ("guide", &[]),

@@ -1,5 +1,6 @@
 //! What the access log tells: a field at a time, and when.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -101,6 +102,10 @@ async fn an_entry_has_istios_fields() {
         "response_code_details": "via_upstream", "response_flags": "-", "route_name": "old",
         "upstream_cluster": "outbound|80||a.com", "upstream_host": "10.0.0.1:80",
         "upstream_request_attempt_count": 1, "user_agent": "tests", "x_forwarded_for": "1.2.3.4",
+        "connection_termination_details": null, "requested_server_name": null,
+        "downstream_local_address": null, "downstream_remote_address": "1.2.3.4:0",
+        "upstream_local_address": null, "upstream_service_time": "0",
+        "upstream_transport_failure_reason": null,
     });
     assert_eq!(told, want);
 }
@@ -159,7 +164,6 @@ async fn a_clients_errors_are_told_as_the_answer_a_sidecar_gives() {
 mod events {
     use std::fmt::Debug;
 
-    use tower::ServiceBuilder;
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
@@ -202,40 +206,194 @@ mod events {
         fn exit(&self, _: &Id) {}
     }
 
-    async fn events(deaf: bool) -> Vec<String> {
-        let events = Events {
-            deaf,
-            ..Events::default()
-        };
-        let _guard = tracing::subscriber::set_default(events.clone());
-        let proxy = ServiceBuilder::new()
-            .layer(AccessLogLayer::tracing())
-            .service(mesh().forward_with(upstream));
-        let response = proxy.oneshot(request("/old/x", "200")).await.unwrap();
-        let _ = response.into_body().collect().await;
-        let seen = events.seen.lock().unwrap();
-        seen.clone()
+    impl Events {
+        /// What is told while a request runs its course.
+        async fn during(self, course: impl Future<Output = ()>) -> Vec<String> {
+            let seen = Arc::clone(&self.seen);
+            let guard = tracing::subscriber::set_default(self);
+            course.await;
+            drop(guard);
+            let seen = seen.lock().unwrap();
+            seen.clone()
+        }
     }
 
-    #[tokio::test]
-    async fn an_entry_is_one_event() {
-        let events = events(false).await;
-        let [event] = events.as_slice() else {
+    async fn through_a_proxy() {
+        let proxy = mesh().forward_with(upstream);
+        let response = proxy.oneshot(request("/old/x", "200")).await.unwrap();
+        let _ = response.into_body().collect().await;
+    }
+
+    fn holds(events: &[String], fields: &[&str]) {
+        let [event] = events else {
             panic!("{events:?}");
         };
-        assert!(event.starts_with("INFO authority=\"new.com\" bytes_received=4 bytes_sent=5"));
-        for field in [
-            "response_flags=-",
-            "upstream_cluster=\"outbound|80||a.com\"",
-            "upstream_request_attempt_count=1",
-            "route_name=\"old\"",
-        ] {
+        for field in fields {
             assert!(event.contains(field), "{field} in {event}");
         }
     }
 
     #[tokio::test]
-    async fn where_nobody_listens_nothing_is_made() {
-        assert!(events(true).await.is_empty());
+    async fn a_proxy_tells_of_each_request_once() {
+        let events = Events::default().during(through_a_proxy()).await;
+        let fields = [
+            "INFO ",
+            "authority=\"new.com\" ",
+            "bytes_received=4 bytes_sent=5 ",
+            "path=\"/old/x\" ",
+            "response_code=200 ",
+            "response_flags=- ",
+            "route_name=\"old\" ",
+            "upstream_cluster=\"outbound|80||a.com\" ",
+            "upstream_request_attempt_count=1 ",
+            "upstream_service_time=\"0\" ",
+        ];
+        holds(&events, &fields);
     }
+
+    /// Where usual routes take one step, this takes all layers.
+    #[tokio::test]
+    async fn an_answer_of_the_meshs_own_is_told_once() {
+        let course = async {
+            let proxy = mesh().forward_with(upstream);
+            let response = proxy.oneshot(request("/abort", "200")).await.unwrap();
+            let _ = response.into_body().collect().await;
+        };
+        let events = Events::default().during(course).await;
+        let details = "response_code_details=\"fault_filter_abort\" response_flags=FI ";
+        holds(&events, &["response_code=418 ", details, "bytes_sent=18 "]);
+    }
+
+    #[tokio::test]
+    async fn a_client_tells_of_answers_and_of_errors() {
+        let course = async {
+            let client = mesh().client_with(upstream);
+            let request = Request::get("http://a.com/old").body(Body::empty());
+            let answer = client.send(request.unwrap()).await.unwrap();
+            let _ = answer.into_body().collect().await;
+        };
+        let events = Events::default().during(course).await;
+        holds(&events, &["response_code=200 ", "method=\"GET\" "]);
+        let course = async {
+            let client = mesh().client_with(upstream);
+            let request = Request::get("http://nobody/").body(Body::empty());
+            client.send(request.unwrap()).await.unwrap_err();
+        };
+        let events = Events::default().during(course).await;
+        holds(
+            &events,
+            &["response_code=502 ", "route_name=\"block_all\" "],
+        );
+    }
+
+    #[tokio::test]
+    async fn rules_around_a_service_tell_of_its_requests() {
+        let course = async {
+            let inner = service_fn(|_: Request<Body>| async {
+                Ok::<_, std::convert::Infallible>(Response::new(Full::from(Bytes::from("four"))))
+            });
+            let app = mesh().inbound_layer().layer(inner);
+            let answer = app.oneshot(request("/old", "200")).await.unwrap();
+            let _ = answer.into_body().collect().await;
+        };
+        let events = Events::default().during(course).await;
+        holds(&events, &["bytes_sent=4 ", "route_name=\"old\" "]);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_is_told_of_as_such() {
+        let course = async {
+            let proxy = mesh().forward_with(upstream);
+            drop(proxy.oneshot(request("/old", "200")).await.unwrap());
+        };
+        let events = Events::default().during(course).await;
+        holds(&events, &["response_flags=DC "]);
+        let course = async {
+            let proxy = mesh().forward_with(upstream);
+            let late = proxy.oneshot(request("/old", "sleep"));
+            let soon = std::time::Duration::from_millis(1);
+            tokio::time::timeout(soon, late).await.unwrap_err();
+        };
+        let events = Events::default().during(course).await;
+        holds(&events, &["response_code=0 ", "response_flags=DC "]);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_nothing_is_made() {
+        let deaf = Events {
+            deaf: true,
+            ..Events::default()
+        };
+        assert!(deaf.during(through_a_proxy()).await.is_empty());
+    }
+
+    /// Writes down which fields the events have, said or not.
+    struct Names(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Subscriber for Names {
+        fn enabled(&self, about: &Metadata<'_>) -> bool {
+            about.target() == "tower_mesh::access"
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            let names = event.metadata().fields().iter().map(|it| it.name());
+            self.0.lock().unwrap().extend(names);
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// Envoy's `accessLogEncoding: JSON` under Istio, and how often an endpoint was tried.
+    #[tokio::test]
+    async fn events_and_entries_have_the_fields_of_istios_default_log() {
+        let names = Arc::default();
+        let guard = tracing::subscriber::set_default(Names(Arc::clone(&names)));
+        through_a_proxy().await;
+        drop(guard);
+        let (log, layer) = log();
+        let proxy = layer.layer(mesh().forward_with(upstream));
+        let response = proxy.oneshot(request("/old/x", "200")).await.unwrap();
+        let _ = response.into_body().collect().await;
+        let entry = serde_json::to_value(log.lock().unwrap().remove(0)).unwrap();
+        let keys: Vec<_> = entry.as_object().unwrap().keys().cloned().collect();
+        let mut names = names.lock().unwrap().clone();
+        names.sort_unstable();
+        assert_eq!(names, keys);
+        assert_eq!(names, ISTIOS_FIELDS);
+    }
+
+    const ISTIOS_FIELDS: [&str; 25] = [
+        "authority",
+        "bytes_received",
+        "bytes_sent",
+        "connection_termination_details",
+        "downstream_local_address",
+        "downstream_remote_address",
+        "duration",
+        "method",
+        "path",
+        "protocol",
+        "request_id",
+        "requested_server_name",
+        "response_code",
+        "response_code_details",
+        "response_flags",
+        "route_name",
+        "start_time",
+        "upstream_cluster",
+        "upstream_host",
+        "upstream_local_address",
+        "upstream_request_attempt_count",
+        "upstream_service_time",
+        "upstream_transport_failure_reason",
+        "user_agent",
+        "x_forwarded_for",
+    ];
 }

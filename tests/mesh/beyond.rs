@@ -1,21 +1,23 @@
 //! What goes beyond Istio, said to a mesh in code: retries and hedging.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tokio::time::{Instant, sleep};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_mesh::api::Resources;
 use tower_mesh::body::Body;
 use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::Mesh;
+use tower_mesh::request_body::{RequestBody, TryClone as _};
 use tower_mesh::retries::{HedgeLayer, HedgePolicy, ResetHeader, ResetHeaders};
 use tower_mesh::rt::Rng;
+use tower_mesh::timeout::{TimeoutLayer, TimeoutPolicy};
 
 use crate::support::{build, seen};
 use crate::tries::Does::{Answer, Fail};
@@ -103,4 +105,66 @@ async fn a_client_can_be_hedged() {
     let answer = hedged.oneshot(request.unwrap()).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(began.elapsed().as_millis(), 110);
+}
+
+/// Hedged within a limit for all tries: how the request ends, when, and what each try sent.
+async fn limited(limit: Duration, takes: &'static [u64]) -> (u16, u128, Vec<Bytes>) {
+    let began = Instant::now();
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let noted = sent.clone();
+    let upstream = service_fn(move |request: Request<RequestBody<Full<Bytes>>>| {
+        let noted = noted.clone();
+        async move {
+            let body = request.into_body().collect().await?.to_bytes();
+            let n = {
+                let mut sent = noted.lock().unwrap();
+                sent.push(body);
+                sent.len() - 1
+            };
+            sleep(Duration::from_millis(takes[n])).await;
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        }
+    });
+    let service = tower::ServiceBuilder::new()
+        .layer(TimeoutLayer::new(TimeoutPolicy::new(limit)))
+        .layer(HedgeLayer::new(HedgePolicy::new(
+            1,
+            Duration::from_millis(100),
+        )))
+        .service(upstream);
+    let request = Request::new(Full::from(Bytes::from_static(b"twice")));
+    let answer = service.oneshot(request).await.unwrap();
+    let sent = sent.lock().unwrap().clone();
+    (answer.status().as_u16(), began.elapsed().as_millis(), sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_around_holds_for_all_tries_together() {
+    let limit = Duration::from_secs(1);
+    let (status, took, sent) = limited(limit, &[9000, 50]).await;
+    assert_eq!((status, took), (200, 150));
+    assert_eq!(sent, ["twice", "twice"]);
+    let (status, took, sent) = limited(limit, &[9000, 9000]).await;
+    assert_eq!((status, took, sent.len()), (504, 1000, 2));
+}
+
+/// A body that is kept for retries is there once.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_twice_is_sent_once() {
+    let mut body = RequestBody::new(Full::from(Bytes::from_static(b"once")), ());
+    let kept = body.arm(10);
+    assert!(body.try_clone().is_none());
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = tries.clone();
+    let upstream = service_fn(move |_: Request<RequestBody<Full<Bytes>>>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async {
+            sleep(Duration::from_millis(500)).await;
+            Ok::<_, Infallible>(Response::new(()))
+        }
+    });
+    let hedge = HedgeLayer::new(HedgePolicy::new(2, Duration::from_millis(100))).layer(upstream);
+    assert!(hedge.oneshot(Request::new(body)).await.is_ok());
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+    drop(kept);
 }

@@ -1,6 +1,7 @@
 //! The entry of a request that is under way.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,8 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{AccessLog, AccessLogEntry};
-use crate::context::ResponseFlags;
+use crate::context::{Connection, DirectPeer, ResponseFlags, forwarded_for};
+use crate::failure::Failure;
 use crate::mesh::{MeshError, ResponseBody};
 #[cfg(feature = "client")]
 use crate::mesh::{Tunnel, TunnelEnd};
@@ -22,9 +24,10 @@ use crate::rt::WallClock;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const ORIGINAL_PATH: &str = "x-envoy-original-path";
 const REQUEST_ID: &str = "x-request-id";
+const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 
 /// An entry that is written when it is dropped.
-pub(super) struct Pending<L: AccessLog> {
+pub(crate) struct Pending<L: AccessLog> {
     log: L,
     entry: AccessLogEntry,
     /// Whether a hop before this one said what the path was before it was rewritten.
@@ -37,18 +40,21 @@ pub(super) struct Pending<L: AccessLog> {
 }
 
 impl<L: AccessLog> Pending<L> {
-    pub(super) fn begin<B>(log: L, request: &Request<B>, received: Arc<AtomicU64>) -> Self {
+    pub(crate) fn begin<B>(log: L, request: &Request<B>, received: Arc<AtomicU64>) -> Self {
         let (headers, uri) = (request.headers(), request.uri());
         // Who the user is does not belong to the host.
         let authority = uri.authority().map(Authority::as_str);
         let authority = authority.map(|it| it.rsplit_once('@').map_or(it, |(_, host)| host));
         let authority = authority.map(str::to_owned);
         let given = text(headers, ORIGINAL_PATH);
+        let connection = request.extensions().get::<Connection>();
         let target = || uri.path_and_query().map(PathAndQuery::as_str);
         let entry = AccessLogEntry {
             authority: authority.or_else(|| text(headers, HOST.as_str())),
             bytes_received: 0,
             bytes_sent: 0,
+            downstream_local_address: connection.map(|it| it.local.to_string()),
+            downstream_remote_address: remote(request).map(|it| it.to_string()),
             duration: std::time::Duration::ZERO,
             method: request.method().as_str().to_owned(),
             path: given.clone().or_else(|| target().map(str::to_owned)),
@@ -67,6 +73,8 @@ impl<L: AccessLog> Pending<L> {
             upstream_cluster: None,
             upstream_host: None,
             upstream_request_attempt_count: 0,
+            upstream_service_time: None,
+            upstream_transport_failure_reason: None,
             user_agent: text(headers, USER_AGENT.as_str()),
             x_forwarded_for: text(headers, FORWARDED_FOR),
         };
@@ -81,17 +89,24 @@ impl<L: AccessLog> Pending<L> {
         }
     }
 
+    /// What counts the bytes of the request's body.
+    #[cfg(feature = "tracing")]
+    pub(super) fn received(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
+    }
+
     /// Takes note of the response.
-    pub(super) fn answered<B>(&mut self, response: &Response<ResponseBody<B>>)
+    pub(crate) fn answered<B>(&mut self, response: &Response<ResponseBody<B>>)
     where
         ResponseBody<B>: Body,
     {
         let status = response.status().as_u16();
         self.entry.response_code = status;
-        self.entry.response_code_details = match LocalReply::of(response) {
-            Some(reply) => Some(reply.details.to_string()),
-            None => Some("via_upstream".to_owned()),
-        };
+        let reply = LocalReply::of(response);
+        let details = reply.map_or("via_upstream", |it| &it.details);
+        self.entry.response_code_details = Some(details.to_owned());
+        self.entry.upstream_transport_failure_reason = reply.and_then(transport_failure);
+        self.entry.upstream_service_time = text(response.headers(), SERVICE_TIME);
         self.entry.response_flags = ResponseFlags::of(response);
         self.tell(response.body().info().told());
         // Nobody reads the body of an answer that has none on the wire.
@@ -117,24 +132,25 @@ impl<L: AccessLog> Pending<L> {
     }
 
     /// Takes note of the error that came in the place of a response.
-    pub(super) fn failed(mut self, error: Option<&MeshError>) {
+    pub(crate) fn failed(mut self, error: Option<&MeshError>) {
         self.ended = true;
         let Some(error) = error else { return };
         let reply = error.reply();
         self.entry.response_code = reply.status.as_u16();
         self.entry.response_code_details = Some(reply.details.to_string());
         self.entry.response_flags = reply.flags;
+        self.entry.upstream_transport_failure_reason = transport_failure(reply);
         self.tell(error.told().clone());
     }
 
     /// Takes note of a frame of the response, or of its end.
-    pub(super) fn sent(&mut self, bytes: usize, is_last: bool) {
+    pub(crate) fn sent(&mut self, bytes: usize, is_last: bool) {
         self.entry.bytes_sent += bytes as u64;
         self.ended |= is_last;
     }
 
     /// Takes note of what broke the response off.
-    pub(super) fn broken(&mut self, reply: Option<&LocalReply>) {
+    pub(crate) fn broken(&mut self, reply: Option<&LocalReply>) {
         self.ended = true;
         if let Some(reply) = reply {
             let entry = &mut self.entry;
@@ -143,9 +159,24 @@ impl<L: AccessLog> Pending<L> {
         }
     }
 
+    /// Itself, unless the response begins a tunnel: with that it goes along.
+    pub(crate) fn unless_tunnel<B>(self: Box<Self>, response: &Response<B>) -> Option<Box<Self>>
+    where
+        L: Send + 'static,
+    {
+        #[cfg(feature = "client")]
+        if let Some(tunnel) = response.extensions().get::<Tunnel>() {
+            tokio::spawn(self.follow(tunnel.clone()));
+            return None;
+        }
+        #[cfg(not(feature = "client"))]
+        let _ = response;
+        Some(self)
+    }
+
     /// Goes along with a tunnel until it has ended.
     #[cfg(feature = "client")]
-    pub(super) async fn follow(mut self, mut tunnel: Tunnel) {
+    async fn follow(mut self, mut tunnel: Tunnel) {
         let end = tunnel.closed().await;
         self.ended = end == TunnelEnd::Endpoint;
         self.entry.bytes_sent = tunnel.bytes_sent();
@@ -176,6 +207,31 @@ impl<L: AccessLog> fmt::Debug for Pending<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pending").field(&self.entry).finish()
     }
+}
+
+/// Who a request comes from.
+fn remote<B>(request: &Request<B>) -> Option<SocketAddr> {
+    let extensions = request.extensions();
+    let connected = extensions.get::<Connection>().map(|it| it.remote);
+    if extensions.get::<DirectPeer>().is_some() {
+        return connected;
+    }
+    let forwarded = forwarded_for(request.headers()).map(|it| SocketAddr::new(it, 0));
+    forwarded.or(connected)
+}
+
+/// Why no connection was had, in the words of Envoy.
+fn transport_failure(reply: &LocalReply) -> Option<String> {
+    match reply.failure.as_ref()? {
+        Failure::Connect(why) => Some(format!("delayed_connect_error:_{}", joined(why))),
+        Failure::Tls(why) => Some(format!("TLS_error:_{}", joined(why))),
+        _ => None,
+    }
+}
+
+/// A reason as it stands in a log: without blanks.
+fn joined(why: &str) -> String {
+    why.replace(char::is_whitespace, "_")
 }
 
 /// All lines of a header as one.
