@@ -52,6 +52,12 @@
 //!   that a rule sets this way have no effect in Envoy either. `x-envoy-upstream-rq-timeout-alt-response`
 //!   and `x-envoy-upstream-stream-duration-ms` are refused.
 //!
+//! # Differences from the sidecar
+//!
+//! - `%START_TIME%` in a request's header is when the header is written, not when the request came.
+//! - `%DOWNSTREAM_…_ADDRESS%` is empty where no [`Connection`](crate::context::Connection) tells it.
+//! - A rule that changes `x-forwarded-for` changes who later values take for the client.
+//!
 //! # Dropping
 //!
 //! The request's layer has no future of its own. Dropping the future of the response's layer drops

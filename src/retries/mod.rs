@@ -34,6 +34,19 @@
 //! and ends with the response's head.
 //! A time for each try that is not shorter than the time for all of them says nothing.
 //!
+//! # Used alone
+//!
+//! What the inner service's error is, it says itself by [`ClassifyFailure`](crate::failure::ClassifyFailure); the last
+//! is returned as it is. Each try is made by a clone of its own, readied first. No endpoints are picked, so none is
+//! avoided, and no limit holds for retries.
+//!
+//! # Differences from the sidecar
+//!
+//! A sidecar keeps a body while it arrives; here it is kept while it is sent, and read on while the next try is awaited.
+//! A 1xx response, which hyper keeps to itself, does not end retries.
+//!
+//! # Dropping
+//!
 //! Dropping the future drops the try under way and the wait before the next.
 //!
 //! Source: Istio's `HTTPRetry`; conditions as Envoy 1.40 judges them.

@@ -222,6 +222,28 @@ async fn what_is_answered_before_the_router_is_not_copied() {
     assert_eq!(outcome(&mesh, preflight).await, "200 -, ");
 }
 
+/// A copy goes to its destination, not back through the rules, which would copy it again.
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_not_copied() {
+    // To itself.
+    let mesh = rules(&rule("v1", "v1", ""));
+    assert_eq!(outcome(&mesh, get("/")).await, "200 -, 1:2");
+    // To a host whose own rule sends copies back.
+    let spec = |own: &str, other: &str| {
+        format!(
+            "  hosts: [{own}]\n  http:\n  - route: [{{destination: {{host: {own}}}}}]\n    \
+             mirror: {{host: {other}}}\n"
+        )
+    };
+    let yaml = service("a.com", 80, &[1])
+        + &service("b.com", 80, &[2])
+        + &virtual_service("a", &spec("a.com", "b.com"))
+        + &virtual_service("b", &spec("b.com", "a.com"));
+    let mesh = build(Mesh::builder(), &yaml);
+    assert_eq!(outcome(&mesh, get("/")).await, "200 -, 1:1 2:1");
+    assert_eq!(mesh.mirrored().in_flight(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_mirror_that_is_away_is_not_noticed() {
     for mirror in ["down", "empty", "none"] {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::{Names, authority_of, check, compile};
+use super::{Names, authority_of, check, compile, controls_retries, value_of};
 use crate::api;
 use crate::context::ResponseFlags;
 use crate::diagnostic::{At, Diagnostics};
@@ -152,7 +152,7 @@ fn check_faults(request: &str, response: &str, want: &[&str]) {
         response: Some(operations(response)),
     };
     let mut found = Diagnostics::default();
-    check(&written, At::Top, &mut found);
+    check(&written, true, At::Top, &mut found);
     let got: Vec<_> = found
         .iter()
         .map(|it| format!("{}: {}", it.path(), it.message()))
@@ -177,14 +177,49 @@ fn faults_are_told_in_istios_words_and_once() {
         ],
     );
     check_faults(
-        "a b=1\nX-Envoy-Max-Retries+=3",
-        "x-envoy-max-retries=3",
+        "a b=1",
+        "x-envoy-upstream-stream-duration-ms=3",
+        &[r#"request.set["a b"]: invalid header "a b": not a header name"#],
+    );
+    // Words to the proxy, which are none in a response.
+    check_faults("X-Envoy-Max-Retries+=3", "x-envoy-max-retries=3", &[]);
+    check_faults(
+        "x-envoy-retry-on=%REQ(x)%\nX-Envoy-Upstream-Rq-Per-Try-Timeout-Ms+=3\n\
+         x-envoy-upstream-stream-duration-ms=3",
+        "x-envoy-retry-on=%REQ(x)%",
         &[
-            r#"request.set["a b"]: invalid header "a b": not a header name"#,
-            "request.add[\"X-Envoy-Max-Retries\"]: requests are not retried or timed out by a \
-             x-envoy-max-retries that a rule sets",
+            "request.set[\"x-envoy-retry-on\"]: a x-envoy-retry-on is heeded as it is written, \
+             without formatters",
+            "request.set[\"x-envoy-upstream-stream-duration-ms\"]: requests are not timed out by a \
+             x-envoy-upstream-stream-duration-ms that a rule sets",
+            "request.add[\"X-Envoy-Upstream-Rq-Per-Try-Timeout-Ms\"]: a \
+             X-Envoy-Upstream-Rq-Per-Try-Timeout-Ms that a rule sets has no effect, as under a sidecar",
         ],
     );
+}
+
+#[test]
+fn words_to_the_proxy_are_read_and_not_sent() {
+    let route = on_requests("X-Envoy-Retry-On=reset\nx-envoy-retry-on+=%%5xx\nx=1");
+    let only = on_requests("x-envoy-max-retries=4\nx-envoy-upstream-rq-timeout-ms=5");
+    let value = |name| value_of(Some(&route), Some(&only), name);
+    assert_eq!(value("x-envoy-retry-on").as_deref(), Some("reset,%5xx"));
+    assert_eq!(value("x-envoy-max-retries").as_deref(), Some("4"));
+    assert_eq!(value("x-envoy-retry-grpc-on"), None);
+    // The destination's comes last where it is the only one.
+    let both = value_of(
+        Some(&only),
+        Some(&on_requests("x-envoy-max-retries=2")),
+        "x-envoy-max-retries",
+    );
+    assert_eq!(both.as_deref(), Some("2"));
+    assert!(controls_retries(&only) && !controls_retries(&on_requests("x=1")));
+    let (headers, _) = compile(Some(&route), Some(&only), true, Names::default());
+    let mut request = Request::new(());
+    headers.unwrap().apply_in(&mut request);
+    let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["x", "x-envoy-upstream-rq-timeout-ms"]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn check_value(value: &str, want: &str) {
     ];
     let written = on_requests(&format!("x-out={value}\nx-set=new\n-x-gone"));
     let mut found = Diagnostics::default();
-    check(&written, At::Top, &mut found);
+    check(&written, true, At::Top, &mut found);
     let (policy, _) = compile(Some(&written), None, true, Names::default());
     let request = Request::get("/cart?id=7").body(()).unwrap();
     let mut headers = headers(&sent);
@@ -139,7 +139,12 @@ fn values_that_cannot_be_formatted_are_refused() {
 fn what_a_library_cannot_say_is_refused_with_what_it_can() {
     let told = |value: &str| {
         let mut found = Diagnostics::default();
-        check(&on_requests(&format!("x={value}")), At::Top, &mut found);
+        check(
+            &on_requests(&format!("x={value}")),
+            true,
+            At::Top,
+            &mut found,
+        );
         let fault = found.iter().next().unwrap();
         let hint = fault.help().unwrap_or_default();
         format!("{}: {} ({hint})", fault.code(), fault.message())
