@@ -1,6 +1,7 @@
 //! What a response can tell about how it came to be, in Envoy's words.
 
 mod absolute_target;
+mod claims;
 mod connection;
 mod direct_peer;
 mod flags;
@@ -8,6 +9,7 @@ mod matched_path;
 mod preflight;
 
 pub(crate) use absolute_target::AbsoluteTarget;
+pub use claims::Claims;
 pub use connection::Connection;
 pub(crate) use direct_peer::{DirectPeer, forwarded_for};
 pub use flags::ResponseFlags;

@@ -3,7 +3,7 @@
 use http::HeaderName;
 use indexmap::IndexMap;
 
-use super::matcher::{HeaderMatch, HeaderSource, MatchRequest, PathMatch, QueryMatch};
+use super::matcher::{ClaimSource, HeaderMatch, HeaderSource, MatchRequest, PathMatch, QueryMatch};
 use crate::api::{HttpMatchRequest, StringMatch};
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::source::Source;
@@ -183,7 +183,33 @@ fn compile_headers(
     }
 }
 
+/// What stands before the name of a claim, in any case.
+const CLAIMS: &str = "@request.auth.claims";
+
+/// The claim a key names: `.a.b` or `[a][b]` behind the prefix.
+fn claim_source(name: &str) -> Option<HeaderSource> {
+    let (prefix, behind) = name.split_at_checked(CLAIMS.len())?;
+    if !prefix.eq_ignore_ascii_case(CLAIMS) {
+        return None;
+    }
+    let inside = behind.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let (names, between) = match behind.strip_prefix('.') {
+        Some(names) => (names, "."),
+        None => (inside?, "]["),
+    };
+    let path = names.split(between).map(str::to_owned).collect();
+    (!names.is_empty()).then(|| {
+        HeaderSource::Claim(Box::new(ClaimSource {
+            written: name.to_owned(),
+            path,
+        }))
+    })
+}
+
 fn header_source(name: &str) -> Option<HeaderSource> {
+    if let Some(claim) = claim_source(name) {
+        return Some(claim);
+    }
     Some(match name.to_ascii_lowercase().as_str() {
         ":method" => HeaderSource::Method,
         ":scheme" => HeaderSource::Scheme,
@@ -196,14 +222,6 @@ fn header_source(name: &str) -> Option<HeaderSource> {
 }
 
 fn no_such_header(name: &str, at: At<'_>) -> Diagnostic {
-    if name
-        .to_ascii_lowercase()
-        .starts_with("@request.auth.claims")
-    {
-        let message = "a JWT's claims are what authentication found, and this library has none";
-        let hint = "on purpose: let what authenticates put the claim into a header, and match that";
-        return Diagnostic::new(Code::NotBuilt, at, message).hint(hint);
-    }
     let message = format!("header name {name} is not a valid header name");
     Diagnostic::new(Code::InvalidValue, at, message)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::head::RequestHead;
 use super::matcher::{Failure, HeaderMatch, HeaderSource, MatchRequest, PathMatch};
+use crate::context::Claims;
 use crate::string_match::TextMatch;
 
 impl MatchRequest {
@@ -47,6 +48,10 @@ impl HeaderMatch {
             HeaderSource::Authority => Some(request.authority),
             HeaderSource::PathAndQuery => Some(request.path_and_query),
             HeaderSource::Absent => None,
+            HeaderSource::Claim(claim) => {
+                let values = Claims::of(request.extensions, &claim.path);
+                values.first().map(String::as_str)
+            }
             HeaderSource::Name(name) => {
                 let all = request.headers.get_all(name).iter();
                 lines = all.map(|it| it.to_str().unwrap_or("…")).collect();
@@ -58,9 +63,10 @@ impl HeaderMatch {
         match (self.inverted, &self.text, got) {
             (false, ..) => {
                 let field = match self.source {
-                    HeaderSource::Name(_) | HeaderSource::PathAndQuery | HeaderSource::Absent => {
-                        format!("headers.{name}")
-                    }
+                    HeaderSource::Name(_)
+                    | HeaderSource::PathAndQuery
+                    | HeaderSource::Absent
+                    | HeaderSource::Claim(_) => format!("headers.{name}"),
                     HeaderSource::Method | HeaderSource::Scheme | HeaderSource::Authority => {
                         name.trim_start_matches(':').to_owned()
                     }

@@ -1,7 +1,7 @@
 //! The part of a request that rules are matched against.
 
-use http::HeaderMap;
 use http::uri::PathAndQuery;
+use http::{Extensions, HeaderMap};
 
 /// A request's head, split once for all rules.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct RequestHead<'r> {
     pub path_and_query: &'r str,
     /// All other headers.
     pub headers: &'r HeaderMap,
+    /// Where its [`Claims`](crate::context::Claims) are, if it has any.
+    pub extensions: Option<&'r Extensions>,
 }
 
 impl<'r> RequestHead<'r> {
@@ -44,6 +46,7 @@ impl<'r> RequestHead<'r> {
             query,
             path_and_query,
             headers,
+            extensions: None,
         }
     }
 
@@ -65,7 +68,16 @@ impl<'r> RequestHead<'r> {
             query: target.query(),
             path_and_query: target.as_str(),
             headers,
+            extensions: None,
         }
+    }
+
+    /// The same with what has been noted of the request.
+    #[must_use]
+    #[inline]
+    pub const fn with_extensions(mut self, extensions: &'r Extensions) -> Self {
+        self.extensions = Some(extensions);
+        self
     }
 
     /// The first value of a query parameter, raw; `?name` counts as empty.

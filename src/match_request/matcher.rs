@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use super::head::RequestHead;
+use crate::context::Claims;
 use crate::string_match::{Re2, TextMatch};
 
 /// One compiled match block: all its conditions must hold.
@@ -39,6 +40,15 @@ pub(super) enum HeaderSource {
     Authority,
     PathAndQuery,
     Absent,
+    Claim(Box<ClaimSource>),
+}
+
+/// A claim of the request's JWT.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct ClaimSource {
+    /// As a rule names it.
+    pub(super) written: String,
+    pub(super) path: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -137,7 +147,7 @@ impl HeaderSource {
             Self::Scheme => Some(request.scheme),
             Self::Authority => Some(request.authority),
             Self::PathAndQuery => Some(request.path_and_query),
-            Self::Name(_) | Self::Absent => None,
+            Self::Name(_) | Self::Absent | Self::Claim(_) => None,
         }
     }
 
@@ -149,6 +159,7 @@ impl HeaderSource {
             Self::Authority => ":authority",
             Self::PathAndQuery => ":path",
             Self::Absent => ":status",
+            Self::Claim(claim) => &claim.written,
         }
     }
 }
@@ -162,6 +173,12 @@ impl HeaderMatch {
             HeaderSource::Authority => pseudo(request.authority),
             HeaderSource::PathAndQuery => pseudo(request.path_and_query),
             HeaderSource::Absent => (false, false),
+            HeaderSource::Claim(claim) => {
+                let mut values = Claims::of(request.extensions, &claim.path).iter();
+                let matched = values.any(|it| self.text.matches(it.as_bytes()));
+                // One that is missing matches nothing, and so it does inverted.
+                return matched != self.inverted;
+            }
             // One matching line is enough (Envoy 1.39 and later).
             HeaderSource::Name(name) => {
                 let mut lines = request.headers.get_all(name).iter().peekable();

@@ -11,6 +11,7 @@
 //! | `method`, `scheme`, `authority` | the request's own, case-sensitive | authority includes the port as sent |
 //! | `headers` | each line on its own | one matching line is enough |
 //! | `withoutHeaders` | the same, inverted | a missing header counts as an empty one |
+//! | `headers` and `withoutHeaders` by `@request.auth.claims…`, at a gateway | each text of that claim | told in [`Claims`](crate::context::Claims) by whatever verifies tokens; one that is missing matches nothing |
 //! | `queryParams` | the raw text, first occurrence | nothing is decoded |
 //! | `port`, `sourceLabels`, `sourceNamespace`, `gateways` | the client | decided when rules are compiled |
 //!

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Hosts, MatchRequest, RequestHead, SameHost};
 use crate::api::{HttpMatchRequest, StringMatch};
+use crate::context::Claims;
 
 fn exact(text: &str) -> StringMatch {
     StringMatch::Exact(text.to_owned())
@@ -269,4 +270,59 @@ fn faults_name_the_field() {
         paths,
         ["uri.regex", "method.prefix", "headers[\"a b\"]", "port"]
     );
+}
+
+/// What Istio makes of a key and what Envoy's metadata matcher makes of it.
+#[test]
+fn one_text_of_a_claim_is_enough() {
+    let claims = Claims::new()
+        .claim(&["sub"], &["jason"])
+        .claim(&["groups"], &["all", "testers"])
+        .claim(&["a.b", "c"], &["d"])
+        .claim(&["realm", "roles"], &["admin"]);
+    let mut extensions = http::Extensions::new();
+    extensions.insert(claims);
+    let headers = HeaderMap::new();
+    let check = |key: &str, value: StringMatch, want: bool| {
+        for inverted in [false, true] {
+            let rule = compile(|it| {
+                let list = if inverted {
+                    &mut it.without_headers
+                } else {
+                    &mut it.headers
+                };
+                list.insert(key.to_owned(), value.clone());
+            });
+            let request = RequestHead::new("GET", "http", "x", "/", &headers);
+            let claimed = request.with_extensions(&extensions);
+            assert_eq!(rule.matches(&claimed), want != inverted, "{key} {value:?}");
+            // A request without claims has none that match.
+            assert_eq!(rule.matches(&request), inverted, "{key} {value:?}");
+            let failure = rule.failure(&claimed);
+            assert_eq!(failure.is_none(), want != inverted);
+        }
+    };
+    check("@request.auth.claims.sub", exact("jason"), true);
+    check("@request.auth.claims.sub", exact("Jason"), false);
+    check("@Request.Auth.Claims.sub", prefix("ja"), true);
+    check("@request.auth.claims.Sub", exact("jason"), false);
+    check("@request.auth.claims.groups", exact("testers"), true);
+    check("@request.auth.claims.groups", regex("t.*"), true);
+    check("@request.auth.claims.groups", exact("all,testers"), false);
+    check("@request.auth.claims[groups]", StringMatch::Present, true);
+    check("@request.auth.claims.realm.roles", exact("admin"), true);
+    check("@request.auth.claims[realm][roles]", exact("admin"), true);
+    check("@request.auth.claims[a.b][c]", exact("d"), true);
+    check("@request.auth.claims.a.b.c", exact("d"), false);
+    check("@request.auth.claims.realm", StringMatch::Present, false);
+    for key in [
+        "@request.auth.claims",
+        "@request.auth.claims.",
+        "@request.auth.claims[]",
+        "@other",
+    ] {
+        let mut written = HttpMatchRequest::default();
+        written.headers.insert(key.to_owned(), exact("a"));
+        assert!(MatchRequest::new(&written).is_err(), "{key}");
+    }
 }

@@ -186,6 +186,7 @@ impl Notes {
             request.uri().path_and_query().ok_or_else(no_route)?,
             request.headers(),
         );
+        let head = head.with_extensions(request.extensions());
         let plan = mesh.plan();
         let port = border.port(request);
         let matched = match decide(&plan, port, &head, &mesh.shared.dice) {

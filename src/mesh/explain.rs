@@ -4,6 +4,7 @@ use http::Request;
 use http::request::Parts;
 
 use super::{Forward, Mesh, codec, hop, prepare};
+use crate::context::Claims;
 use crate::plan::{Asked, Explanation, explain, no_route, refused};
 use crate::reply::{LocalReply, is_grpc};
 use crate::rt::Rng;
@@ -76,6 +77,9 @@ fn request_of(parts: &Parts) -> Request<()> {
     *request.uri_mut() = parts.uri.clone();
     *request.version_mut() = parts.version;
     *request.headers_mut() = parts.headers.clone();
+    if let Some(claims) = parts.extensions.get::<Claims>() {
+        request.extensions_mut().insert(claims.clone());
+    }
     request
 }
 

@@ -93,7 +93,14 @@ pub(crate) const FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "match_request",
-        &["api", "diagnostic", "host", "source", "string_match"],
+        &[
+            "api",
+            "context",
+            "diagnostic",
+            "host",
+            "source",
+            "string_match",
+        ],
     ),
     (
         "outlier_detection",

@@ -114,19 +114,6 @@ fn what_is_left_out_on_purpose_says_so_and_what_to_do() {
             "spec.servers[0].tls",
             "TLS ends there",
         ),
-        (
-            gateway("mode: SIMPLE, credentialName: it")
-                + "---\n"
-                + &virtual_service(
-                    "it",
-                    &format!(
-                        "  hosts: [a.com]\n  gateways: [gw]\n  http: [{{match: [{{headers: \
-                     {{'@request.auth.claims.sub': {{exact: a}}}}}}], {to}}}]"
-                    ),
-                ),
-            "spec.http[0].match[0].headers[\"@request.auth.claims.sub\"]",
-            "JWT",
-        ),
     ] {
         let yaml = format!("{one}{rules}");
         let found = Mesh::builder().yaml(&yaml).build().unwrap_err();

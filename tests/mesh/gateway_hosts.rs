@@ -3,10 +3,10 @@
 use http::Request;
 use tower::ServiceExt as _;
 use tower_mesh::body::Body;
-use tower_mesh::context::ResponseFlags;
+use tower_mesh::context::{Claims, ResponseFlags};
 use tower_mesh::mesh::Mesh;
 
-use crate::support::{build, service, virtual_service, who};
+use crate::support::{build, proxy, service, virtual_service, who};
 
 const GATEWAY: &str = "
 apiVersion: networking.istio.io/v1
@@ -164,4 +164,32 @@ async fn hosts_without_rules_are_sent_to_https_too() {
         explained.to_string().contains("sends plain HTTP to https"),
         "{explained}"
     );
+}
+
+/// Whatever verifies tokens in front of the mesh tells their claims; rules go by them.
+#[tokio::test]
+async fn rules_go_by_the_claims_of_a_token() {
+    let claim = "  - match: [{headers: {'@request.auth.claims.groups': {exact: testers}}}]\n    \
+                 route: [{destination: {host: two.com}}]\n";
+    let rules = format!("{claim}{}", rule("/", "one.com"));
+    let mesh = gateway(&bound("claims", "[a.foo.com]", &rules));
+    let ask = |groups: &[&str]| {
+        let mut request = Request::get("/").header("host", "a.foo.com");
+        if !groups.is_empty() {
+            request = request.extension(Claims::new().claim(&["groups"], groups));
+        }
+        proxy(&mesh).oneshot(request.body(Body::empty()).unwrap())
+    };
+    for (groups, want) in [
+        (&["all", "testers"][..], "outbound|80||two.com"),
+        (&["all"], "outbound|80||one.com"),
+        (&[], "outbound|80||one.com"),
+    ] {
+        let response = ask(groups).await.unwrap();
+        assert_eq!(
+            response.body().info().upstream_cluster(),
+            Some(want),
+            "{groups:?}"
+        );
+    }
 }

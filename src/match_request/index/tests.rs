@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
 use super::RouteIndex;
+use crate::context::Claims;
 use crate::match_request::head::RequestHead;
 use crate::match_request::matcher::{
-    HeaderMatch, HeaderSource, MatchRequest, PathMatch, QueryMatch,
+    ClaimSource, HeaderMatch, HeaderSource, MatchRequest, PathMatch, QueryMatch,
 };
 use crate::string_match::{Re2, TextMatch};
 
@@ -107,15 +108,30 @@ fn text(dice: &mut Dice, patterns: &mut Patterns, values: &[&str]) -> TextMatch 
     }
 }
 
+fn claim() -> HeaderSource {
+    HeaderSource::Claim(Box::new(ClaimSource {
+        written: "@request.auth.claims.c".to_owned(),
+        path: vec!["c".to_owned()],
+    }))
+}
+
+/// Of a request whose claim has two texts.
+fn claimed() -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(Claims::new().claim(&["c"], &VALUES[..2]));
+    extensions
+}
+
 fn header(dice: &mut Dice, patterns: &mut Patterns) -> HeaderMatch {
     let name = |it| HeaderSource::Name(HeaderName::from_static(it));
-    let (source, values): (_, &[&str]) = match dice.below(9) {
+    let (source, values): (_, &[&str]) = match dice.below(10) {
         0 => (HeaderSource::Method, &["GET", "POST", "get"]),
         1 => (HeaderSource::Scheme, &["http", "https"]),
         2 => (HeaderSource::Authority, &["a.com", "A.com", "a.com:80"]),
         3 => (HeaderSource::PathAndQuery, &["/a?k=1", "/a", "/b"]),
         4 => (HeaderSource::Absent, &["200"]),
         5 | 6 => (name("x-a"), &VALUES),
+        7 => (claim(), &VALUES),
         _ => (name("x-b"), &VALUES),
     };
     HeaderMatch {
@@ -148,7 +164,7 @@ fn table(dice: &mut Dice, patterns: &mut Patterns) -> Vec<Arc<MatchRequest>> {
             true => Box::default(),
             false => uri.into_bytes().into_boxed_slice(),
         };
-        let path = match dice.below(9) {
+        let path = match dice.below(10) {
             0..3 => PathMatch::Prefix(uri),
             3..5 => PathMatch::Exact(uri),
             5 => PathMatch::PrefixFold(uri),
@@ -209,6 +225,7 @@ fn headers(dice: &mut Dice) -> HeaderMap {
 
 #[test]
 fn the_index_finds_what_asking_in_order_finds() {
+    let extensions = claimed();
     let mut dice = Dice(1);
     let mut patterns = Patterns::default();
     let (mut pairs, mut found, mut later) = (0, 0, 0);
@@ -221,6 +238,7 @@ fn the_index_finds_what_asking_in_order_finds() {
             let method = dice.of(&["GET", "POST"]);
             let authority = dice.of(&["a.com", "A.com", "a.com:80"]);
             let request = RequestHead::new(method, "http", authority, &path, &headers);
+            let request = request.with_extensions(&extensions);
             let want = rules.iter().position(|it| it.matches(&request));
             let list = || rules.iter().enumerate();
             assert_eq!(

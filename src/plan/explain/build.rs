@@ -35,6 +35,7 @@ pub(crate) fn explain(plan: &PlanRef, source: &Source, asked: Asked<'_>) -> Expl
     let path = target.map_or("/", |it| it.as_str());
     let (method, headers) = (request.method().as_str(), request.headers());
     let head = RequestHead::new(method, asked.scheme, asked.authority, path, headers);
+    let head = head.with_extensions(request.extensions());
     // Which destination the dice choose is not told, so these need not be the mesh's.
     let decision = decide(plan, port, &head, &Rng::seeded(0));
 
