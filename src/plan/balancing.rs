@@ -19,7 +19,8 @@ pub(super) struct Balancing {
     pub(super) keys: Vec<HashPolicy>,
     /// Whether one of the destinations is the address a request was sent to.
     pub(super) passes: bool,
-    /// Whether retries may go to the endpoint that failed: where the one destination goes by key.
+    /// Whether retries may go to the endpoint that failed: where the one destination has
+    /// `consistentHash`, with a key or without.
     pub(super) keeps_endpoint: bool,
 }
 

@@ -173,15 +173,18 @@ impl<'r> Clusters<'r> {
     /// How requests for these destinations are balanced, beyond what each cluster has: by which
     /// keys, and whether to the address they were sent to. Nothing for most.
     ///
-    /// Of each destination its host, its subset, and the port where one is written.
+    /// Of each destination its host, its subset, and the port where one is written. Told beside it
+    /// is whether one of them asks for `consistentHash`, be it without a key.
     pub(super) fn balancing<'d>(
         &self,
         destinations: impl Iterator<Item = (&'d str, &'d str, Option<u16>)>,
         mut clusters: impl Iterator<Item = u32>,
-    ) -> Option<Balancing> {
+    ) -> Option<(Balancing, bool)> {
         let key = |(host, subset, port)| self.rules.hash_key(host, subset, port);
-        let keys = destinations
-            .filter_map(key)
+        let hashes: Vec<_> = destinations.filter_map(key).collect();
+        let keys = hashes
+            .iter()
+            .copied()
             .filter_map(load_balancer::hash_policy);
         let passes = |place: u32| {
             let cluster = self.list.get(place as usize);
@@ -192,7 +195,7 @@ impl<'r> Clusters<'r> {
             passes: clusters.any(passes),
             keeps_endpoint: false,
         };
-        (balancing.passes || !balancing.keys.is_empty()).then_some(balancing)
+        (balancing.passes || !hashes.is_empty()).then_some((balancing, !hashes.is_empty()))
     }
 
     /// The settings with what is put between connection and HTTP; what was made of the same TLS

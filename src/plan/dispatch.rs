@@ -83,10 +83,14 @@ impl<T> Dispatch<T> {
         let cluster = routed.cluster().ok_or_else(no_cluster)?;
         let (tried, left) = (routed.tried(), routed.left());
         let hash = match cluster.is_by_hash() {
-            true => routed.route().balancing.as_ref().and_then(|it| {
-                let roll = self.dice.next_u64();
-                it.hash(request, routed.proxy, roll, cookies)
-            }),
+            true => {
+                let own = routed.route().balancing.as_ref().and_then(|it| {
+                    let roll = self.dice.next_u64();
+                    it.hash(request, routed.proxy, roll, cookies)
+                });
+                // Without a key too, picks for one try go on from one place.
+                Some(own.unwrap_or_else(|| self.dice.next_u64()))
+            }
             false => None,
         };
         let mut again = 0;

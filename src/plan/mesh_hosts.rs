@@ -129,7 +129,7 @@ fn fill_port<'s>(
             tables.add(
                 port,
                 &domains,
-                default_route(cluster, balancing.map(Arc::new)),
+                default_route(cluster, balancing.map(|(it, _)| Arc::new(it))),
             );
         }
     }

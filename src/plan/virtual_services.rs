@@ -224,10 +224,10 @@ impl<'r> Rule<'r> {
         let named = destinations
             .iter()
             .map(|(it, _)| (&*it.host, &*it.subset, it.port));
-        let balancing = clusters.balancing(named, choices.iter().filter_map(|it| it.cluster))?;
-        let keeps_endpoint = single && !balancing.keys.is_empty();
+        let (balancing, by_hash) =
+            clusters.balancing(named, choices.iter().filter_map(|it| it.cluster))?;
         Some(Arc::new(Balancing {
-            keeps_endpoint,
+            keeps_endpoint: single && by_hash,
             ..balancing
         }))
     }

@@ -1,6 +1,6 @@
 //! Tries: what endpoints are told of their time, which are asked again, what is said in the end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -241,6 +241,30 @@ async fn endpoints_that_were_tried_are_avoided_unless_told_otherwise() {
     let hash = "{loadBalancer: {consistentHash: {httpHeaderName: x-user}}}";
     assert_eq!(same_again(retries, hash).await, 200);
     assert_eq!(same_again(&told(false), hash).await, 200);
+    // One without a key rolls for each try, and goes where it rolls.
+    let keyless = "{loadBalancer: {consistentHash: {ringHash: {}}}}";
+    let same = same_again(retries, keyless).await;
+    assert!((60..140).contains(&same), "{same}");
+    assert!(same_again(&told(true), keyless).await < 15);
+}
+
+/// A ring of three hashes: a try that goes on from one place meets each endpoint within three
+/// looks, wherever it begins.
+#[tokio::test(start_paused = true)]
+async fn a_try_without_a_key_goes_on_along_the_ring_from_one_place() {
+    let more = "    retries: {attempts: 2, retryOn: 5xx, retryIgnorePreviousHosts: true}\n";
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: it}\n\
+                spec:\n  host: a.com\n  trafficPolicy:\n    loadBalancer: \
+                {consistentHash: {httpHeaderName: x-none, ringHash: {minimumRingSize: 1}}}\n";
+    let yaml = rules(&[1, 2, 3], more) + rule;
+    let mesh = build(Mesh::builder().rng(Rng::seeded(7)), &yaml);
+    let script = Script::new(&[Answer(503)]);
+    for _ in 0..200 {
+        let _ = script.proxy(&mesh).oneshot(get(&[])).await;
+        let tries = script.tries();
+        let endpoints: BTreeSet<&String> = tries.iter().map(|it| &it.endpoint).collect();
+        assert_eq!(endpoints.len(), 3, "{tries:?}");
+    }
 }
 
 /// `status flags body` of a request that endpoints treat so.
