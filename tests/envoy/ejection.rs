@@ -1,5 +1,5 @@
-//! What becomes of a destination's endpoints and limits from one request to the next: ejections,
-//! priorities that fail over, refusals for want of room.
+//! What becomes of a destination's endpoints from one request to the next: ejections and
+//! priorities that fail over. Refusals for want of room are in [`limits`](super::limits).
 //!
 //! [`translate`](super::translate) knows nothing of these settings, so each scenario says what
 //! Istio writes into Envoy's cluster for them.
@@ -12,17 +12,13 @@ use serde_json::{Value, json};
 
 use super::cases::translated;
 use super::exchange::Request;
-use super::process;
 use super::sidecar::Sidecar;
 use super::translate::Client;
-use super::upstream::{count, fill_in};
+use super::upstream::fill_in;
 use super::wire::{self, Answer, Connection};
 
 /// How long Envoy's workers may take to learn of an ejection.
 const LEARNS: Duration = Duration::from_millis(1500);
-
-/// How long the copy of a request is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `a.test` with these endpoints, tried once, and its `trafficPolicy`.
 fn yaml(endpoints: &str, policy: &str) -> String {
@@ -56,6 +52,10 @@ spec:
     retries: {{attempts: 0}}
     mirror: {{host: mirror.test}}
     route: [{{destination: {{host: a.test}}}}]
+  - name: again
+    match: [{{uri: {{prefix: /again}}}}]
+    retries: {{attempts: 1, retryOn: 5xx, backoff: 1ms}}
+    route: [{{destination: {{host: a.test}}}}]
   - name: rest
     retries: {{attempts: 0}}
     headers: {{response: {{set: {{x-rule: rule}}}}}}
@@ -65,12 +65,12 @@ spec:
     ))
 }
 
-fn endpoint(name: &str, more: &str) -> String {
+pub(super) fn endpoint(name: &str, more: &str) -> String {
     format!("{{address: 127.0.0.1, ports: {{http: ${{{name}}}}}{more}}}")
 }
 
 /// Envoy, and the `gateway` program; `write` does to Envoy's cluster what Istio does for `policy`.
-fn both(endpoints: &str, policy: &str, write: impl FnOnce(&mut Value)) -> [Sidecar; 2] {
+pub(super) fn both(endpoints: &str, policy: &str, write: impl FnOnce(&mut Value)) -> [Sidecar; 2] {
     let client = Client {
         namespace: "default".to_owned(),
         labels: [("tier".to_owned(), "near".to_owned())].into(),
@@ -108,11 +108,11 @@ fn outliers(cluster: &mut Value, fields: &Value) {
     cluster["common_lb_config"] = json!({"healthy_panic_threshold": {"value": 0}});
 }
 
-fn send(side: &Sidecar, headers: &[(&str, &str)]) -> Result<Answer, String> {
+pub(super) fn send(side: &Sidecar, headers: &[(&str, &str)]) -> Result<Answer, String> {
     send_as(side, "/", "comparison/ejection", headers)
 }
 
-fn send_as(
+pub(super) fn send_as(
     side: &Sidecar,
     target: &str,
     marker: &str,
@@ -131,7 +131,7 @@ fn send_as(
 }
 
 /// The status; who answered, or what is said instead; and whether that is for want of room.
-fn told(answer: Result<Answer, String>) -> String {
+pub(super) fn told(answer: Result<Answer, String>) -> String {
     let answer = answer.expect("an answer");
     let body = wire::text(&answer.body);
     let body = match serde_json::from_str::<Value>(&body) {
@@ -268,103 +268,5 @@ fn a_priority_that_has_lost_half_keeps_seventy_percent() {
             "{}: {after:?}",
             side.letter
         );
-    }
-}
-
-/// Which headers of the rule, of its destination and of CORS an answer has.
-fn dressed(answer: &Answer) -> String {
-    let kinds = ["x-rule", "x-to", "access-control-allow-origin"].into_iter();
-    let there: Vec<_> = kinds.filter(|it| answer.header(it).is_some()).collect();
-    format!("{} {}", answer.status, there.join(" "))
-}
-
-/// Requests one after the other, a third of a second apart, each answered after a second and a half.
-fn at_once(side: &Sidecar, count: u64) -> Vec<String> {
-    thread::scope(|scope| {
-        let ask = |n: u64| {
-            scope.spawn(move || {
-                thread::sleep(Duration::from_millis(300 * n));
-                told(send(side, &[("x-up-delay", "1500")]))
-            })
-        };
-        let asked: Vec<_> = (0..count).map(ask).collect();
-        let told = asked.into_iter().map(|it| it.join().expect("an answer"));
-        told.collect()
-    })
-}
-
-#[test]
-#[ignore = "needs a real Envoy: run ci/envoy, then cargo test --test envoy -- --ignored"]
-fn requests_beyond_a_limit_are_refused_in_the_same_words() {
-    let refused = "503 upstream connect error or disconnect/reset before headers. reset reason: \
-                   overflow overloaded true";
-    let limits = |cluster: &mut Value, limits: &[&str]| {
-        for limit in limits {
-            cluster["circuit_breakers"]["thresholds"][0][*limit] = json!(1);
-        }
-    };
-    let only = endpoint("alpha", "");
-    let policy = "connectionPool: {http: {http2MaxRequests: 1}}";
-    for side in both(&only, policy, |it| limits(it, &["max_requests"])) {
-        assert_eq!(at_once(&side, 2), ["200 alpha", refused], "{}", side.letter);
-    }
-    let policy = "connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}";
-    let set = ["max_connections", "max_pending_requests"];
-    for side in both(&only, policy, |it| limits(it, &set)) {
-        let told = at_once(&side, 3);
-        assert_eq!(told, ["200 alpha", "200 alpha", refused], "{}", side.letter);
-    }
-}
-
-const OVERFLOW: &str =
-    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
-
-/// `tests/order.rs` keeps the answers.
-#[test]
-#[ignore = "needs a real Envoy: run ci/envoy, then cargo test --test envoy -- --ignored"]
-fn a_refusal_for_want_of_room_is_dressed_as_others_of_the_router() {
-    let policy = "connectionPool: {http: {http2MaxRequests: 1}}";
-    let sides = both(&endpoint("alpha", ""), policy, |cluster| {
-        cluster["circuit_breakers"]["thresholds"][0]["max_requests"] = json!(1);
-    });
-    for side in sides {
-        thread::scope(|scope| {
-            let first = scope.spawn(|| send(&side, &[("x-up-delay", "1500")]));
-            thread::sleep(Duration::from_millis(500));
-            let with_cors = "503 x-rule x-to access-control-allow-origin";
-            for (origin, method, want) in [
-                ("https://ok.test", "", with_cors),
-                ("https://no.test", "", "503 x-rule x-to"),
-                ("https://ok.test", "grpc", with_cors),
-            ] {
-                let mut headers = vec![("origin", origin)];
-                if method == "grpc" {
-                    headers.push(("content-type", "application/grpc"));
-                }
-                let answer = send(&side, &headers).expect("an answer");
-                let want = want.replace("503", if method == "grpc" { "200" } else { "503" });
-                assert_eq!(dressed(&answer), want, "{} {headers:?}", side.letter);
-                assert_eq!(answer.header("x-envoy-overloaded"), Some("true"));
-                if method == "grpc" {
-                    assert_eq!(answer.header("grpc-status"), Some("14"));
-                    assert_eq!(answer.header("grpc-message"), Some(OVERFLOW));
-                    assert_eq!(answer.header("content-type"), Some("application/grpc"));
-                    assert!(answer.body.is_empty(), "{}: trailers only", side.letter);
-                }
-            }
-            // There is nothing to copy where nobody was asked.
-            let full = format!("comparison/full{}", side.letter);
-            let mirrored = send_as(&side, "/mirrored", &full, &[]);
-            assert_eq!(mirrored.expect("an answer").status, 503);
-            let first = first.join().expect("it does not panic").expect("an answer");
-            assert_eq!(dressed(&first), "200 x-rule x-to", "{}", side.letter);
-            let room = format!("comparison/room{}", side.letter);
-            let mirrored = send_as(&side, "/mirrored", &room, &[]);
-            assert_eq!(mirrored.expect("an answer").status, 200);
-            let copies = |marker: &str| count(marker, |it| it.endpoint == "bravo");
-            let copied = process::poll(PATIENCE, || (copies(&room) == 1).then_some(()));
-            assert!(copied.is_some(), "{}: no copy", side.letter);
-            assert_eq!(copies(&full), 0, "{}", side.letter);
-        });
     }
 }

@@ -12,7 +12,8 @@
 //! the YAML. [`cases`] are written by hand, tables and requests in `cases/`; [`generate`]
 //! draws more. What cannot be equal stands in one table in [`compare`].
 //!
-//! [`over_time`] has endpoints follow a script, [`hashes`] and [`shares`] send many requests to see what keys and dice come to, and [`re2`]
+//! [`over_time`] has endpoints follow a script, [`hashes`], [`shares`] and [`tries`] send many requests
+//! to see what keys and dice come to, and [`re2`]
 //! asks Google's RE2 (`ci/re2`) about regular expressions.
 //!
 //! `TOWER_MESH_ENVOY` and `TOWER_MESH_GATEWAY` name other programs,
@@ -37,6 +38,7 @@ mod ejection;
 mod exchange;
 mod generate;
 mod hashes;
+mod limits;
 mod over_time;
 mod process;
 mod re2;
@@ -49,6 +51,7 @@ mod shrink;
 mod sidecar;
 mod sides;
 mod translate;
+mod tries;
 mod upstream;
 mod wire;
 mod yaml;

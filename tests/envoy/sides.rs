@@ -14,10 +14,18 @@ use super::sidecar::Sidecar;
 use super::translate::{Client, Translation};
 use super::upstream;
 
-/// How often a request is sent again until both sides have rolled the same destination.
-const ROUNDS: usize = 16;
-/// How many times at once.
-const ROLLS: usize = 8;
+/// How often a request is sent again until both sides have rolled the same destination: round by
+/// round, for most dice fall alike soon.
+const ROLLS: [usize; 10] = [2, 2, 4, 8, 8, 16, 16, 24, 24, 24];
+/// How often Envoy is asked what comes of one request.
+pub(crate) const ROLLS_OF_ENVOY: usize = 16;
+/// How often Envoy is asked again where none of those rolls came to its answer.
+const MANY: usize = 400;
+/// What it then gives less often is an answer that hangs on rare dice: of so many rolls
+/// it may well be missing on the other side.
+const SELDOM: usize = 8;
+/// For how many requests of a batch that is asked; a fault would make it many more.
+const MAX_SELDOM: usize = 8;
 
 /// Both sides, and the configuration they have.
 pub(crate) struct Sides {
@@ -27,6 +35,8 @@ pub(crate) struct Sides {
     pub(crate) translation: Translation,
     /// The routes that leave the destination to the dice.
     splits: BTreeSet<String>,
+    /// How many of Envoy's answers were put by, for its dice seldom fall so.
+    pub(crate) seldom: u64,
 }
 
 impl Sides {
@@ -38,6 +48,7 @@ impl Sides {
             kind,
             translation,
             splits: BTreeSet::new(),
+            seldom: 0,
         }
     }
 
@@ -81,22 +92,44 @@ impl Sides {
             (one.join().expect("the exchange with Envoy"), another)
         });
         let mut answers: Vec<_> = one.into_iter().zip(another).collect();
-        for _ in 0..ROUNDS {
-            let rolled_otherwise = |at: &usize| {
-                let (envoy, other) = &answers[*at];
-                self.is_split(envoy) && !self.unexcused(&requests[*at], envoy, other).0.is_empty()
-            };
-            let open: Vec<usize> = (0..answers.len()).filter(rolled_otherwise).collect();
+        self.roll(requests, &mut answers);
+        for at in self.open(requests, &answers).into_iter().take(MAX_SELDOM) {
+            let many = vec![requests[at].clone(); MANY];
+            let (envoy, _) = self.both();
+            let many = exchange_many(envoy, &many);
+            if let Some(usual) = usual(&answers[at].0, many, &self.translation.endpoints) {
+                self.seldom += 1;
+                let mut pair = vec![(usual, answers[at].1.clone())];
+                self.roll(std::slice::from_ref(&requests[at]), &mut pair);
+                answers[at] = pair.remove(0);
+            }
+        }
+        answers
+    }
+
+    /// The requests whose answers differ where the dice may have decided.
+    fn open(&self, requests: &[Request], answers: &[(Observation, Observation)]) -> Vec<usize> {
+        let rolled_otherwise = |at: &usize| {
+            let (envoy, other) = &answers[*at];
+            self.is_split(envoy) && !self.unexcused(&requests[*at], envoy, other).0.is_empty()
+        };
+        (0..answers.len()).filter(rolled_otherwise).collect()
+    }
+
+    /// Asks the other side again until its dice have fallen as Envoy's have.
+    fn roll(&mut self, requests: &[Request], answers: &mut [(Observation, Observation)]) {
+        for rolls in ROLLS {
+            let open = self.open(requests, answers);
             if open.is_empty() {
                 break;
             }
-            let rolls = open
+            let again = open
                 .iter()
-                .flat_map(|at| std::iter::repeat_n(requests[*at].clone(), ROLLS));
-            let rolls: Vec<Request> = rolls.collect();
-            let other = self.other.as_mut().expect("configured before");
-            let rolled = exchange_many(other, &rolls);
-            for (at, rolled) in open.iter().zip(rolled.chunks(ROLLS)) {
+                .flat_map(|at| std::iter::repeat_n(requests[*at].clone(), rolls));
+            let again: Vec<Request> = again.collect();
+            let (_, other) = self.both();
+            let rolled = exchange_many(other, &again);
+            for (at, rolled) in open.iter().zip(rolled.chunks(rolls)) {
                 let (envoy, _) = &answers[*at];
                 let near = |it: &&Observation| self.unexcused(&requests[*at], envoy, it).0.len();
                 if let Some(nearest) = rolled.iter().min_by_key(near) {
@@ -104,13 +137,30 @@ impl Sides {
                 }
             }
         }
-        answers
     }
 
     /// Whether the route that Envoy took leaves the destination to the dice.
     pub(crate) fn is_split(&self, envoy: &Observation) -> bool {
         let route = envoy.get("log.route_name").map_or("", |it| it);
         self.splits.contains(route)
+    }
+
+    /// Whether dice had a part in an answer: those of the route, or of the cluster's balancer.
+    pub(crate) fn is_rolled(&self, envoy: &Observation) -> bool {
+        let cluster = envoy.get("log.upstream_cluster");
+        let count = cluster.and_then(|it| self.translation.endpoints.get(it));
+        self.is_split(envoy) || count.is_some_and(|it| *it > 1)
+    }
+
+    /// Whether two answers of Envoy's are the same.
+    pub(crate) fn is_same(&self, one: &Observation, other: &Observation) -> bool {
+        differences(one, other, &self.translation.endpoints).is_empty()
+    }
+
+    /// Several answers of Envoy's to one request.
+    pub(crate) fn rolls_of_envoy(&mut self, request: &Request) -> Vec<Observation> {
+        let (envoy, _) = self.both();
+        exchange_many(envoy, &vec![request.clone(); ROLLS_OF_ENVOY])
     }
 
     /// The differences of two answers that are not deliberate, and the reasons of those that are.
@@ -163,16 +213,43 @@ impl Sides {
     }
 }
 
-/// The ports of a cluster's endpoints.
-fn ports(cluster: &Value) -> Vec<u64> {
+/// Where `first` is an answer that Envoy seldom gives, the one it gives most often of `many`.
+fn usual(
+    first: &Observation,
+    many: Vec<Observation>,
+    endpoints: &BTreeMap<String, usize>,
+) -> Option<Observation> {
+    let like = |one: &Observation| {
+        let same = many.iter();
+        same.filter(|it| differences(one, it, endpoints).is_empty())
+            .count()
+    };
+    if like(first) >= SELDOM {
+        return None;
+    }
+    let mut counted: Vec<(usize, &Observation)> = Vec::new();
+    for one in &many {
+        // What is counted already is not counted again.
+        let is_new = |it: &(usize, &Observation)| !differences(it.1, one, endpoints).is_empty();
+        if counted.iter().all(is_new) {
+            counted.push((like(one), one));
+        }
+    }
+    let most = counted.into_iter().max_by_key(|(count, _)| *count);
+    most.map(|(_, one)| one.clone())
+}
+
+/// Of each endpoint of a cluster, whether it answers.
+fn endpoints(cluster: &Value) -> Vec<bool> {
     let places = cluster["load_assignment"]["endpoints"].as_array();
     let endpoints = places.into_iter().flatten();
     let endpoints = endpoints.flat_map(|it| it["lb_endpoints"].as_array().into_iter().flatten());
-    let port = |it: &Value| {
-        it.pointer("/endpoint/address/socket_address/port_value")?
-            .as_u64()
+    let answers = |it: &Value| {
+        let socket = it.pointer("/endpoint/address/socket_address")?;
+        let port = socket["port_value"].as_u64()?;
+        Some(socket["address"] == "127.0.0.1" && upstream::answers(port))
     };
-    endpoints.filter_map(port).collect()
+    endpoints.filter_map(answers).collect()
 }
 
 /// The names of the routes that leave something to the dice.
@@ -183,9 +260,9 @@ fn splits(translation: &Translation) -> BTreeSet<String> {
     // Where a request has no key for a ring or a table, the dice choose an endpoint. Which of some
     // endpoints it was shows where not all of them answer.
     let shows = |cluster: &&Value| {
-        let ports = ports(cluster);
+        let answers = endpoints(cluster);
         let is_keyed = matches!(cluster["lb_policy"].as_str(), Some("RING_HASH" | "MAGLEV"));
-        is_keyed || (ports.len() > 1 && !ports.iter().all(|port| upstream::answers(*port)))
+        is_keyed || (answers.len() > 1 && answers.contains(&false))
     };
     let shown: BTreeSet<&str> = translation
         .clusters
@@ -219,4 +296,35 @@ pub(crate) fn alone(sides: &mut Sides, client: &Client, table: &Table) {
         &generate::configuration(std::slice::from_ref(table)),
         client,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(endpoints: &[(&str, usize)]) -> Vec<Observation> {
+        let some = endpoints.iter().map(|(endpoint, count)| {
+            let one = Observation::from([("upstream[0].endpoint".into(), (*endpoint).into())]);
+            std::iter::repeat_n(one, *count)
+        });
+        some.flatten().collect()
+    }
+
+    #[test]
+    fn only_what_envoy_seldom_answers_is_put_by() {
+        let first = answers(&[("alpha", 1)]).remove(0);
+        let usual = |many: &[(&str, usize)]| {
+            let usual = usual(&first, answers(many), &BTreeMap::new())?;
+            usual.get("upstream[0].endpoint").cloned()
+        };
+        let often = [("alpha", SELDOM), ("bravo", MANY)];
+        assert_eq!(usual(&often), None, "what it often does has to be met");
+        let seldom = [
+            ("alpha", SELDOM - 1),
+            ("bravo", 40),
+            ("gamma", 50),
+            ("bravo", 41),
+        ];
+        assert_eq!(usual(&seldom), Some("bravo".to_owned()));
+    }
 }

@@ -76,7 +76,7 @@ fn texts(dice: &mut Dice, names: &[&str]) -> Value {
         let value = match dice.below(5) {
             0 => json!({}),
             1 => json!({"prefix": dice.of(&WRITTEN)}),
-            2 => json!({"regex": dice.of(&VALUE_REGEXES)}),
+            2 => json!({"regex": dice.of(&VALUE_REGEXES).0}),
             _ => json!({"exact": dice.of(&WRITTEN)}),
         };
         texts.insert(dice.of(names).to_owned(), value);

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::dice::Dice;
 use super::{actions, conditions, host, policies, service, words};
 
+/// Where requests for the table's own service begin.
+pub(super) const OWN: &str = "/own";
+
 /// Up to three VirtualServices that share names, a service that may be meant too, and its subsets.
 pub(super) fn documents(dice: &mut Dice, number: usize) -> Vec<Value> {
     let host = host(number);
@@ -34,6 +37,9 @@ pub(super) fn documents(dice: &mut Dice, number: usize) -> Vec<Value> {
             }
             documents.push(virtual_service(dice, number, letter, &hosts));
         }
+    }
+    if dice.one_in(2) {
+        own_rule(dice, &mut documents[0], number);
     }
     delegate(dice, &mut documents, number);
     documents.push(service_entry(dice, &service));
@@ -166,12 +172,49 @@ fn rule(dice: &mut Dice, at: usize, number: usize, letter: &str) -> Value {
     rule
 }
 
+/// Puts a rule before all others that leads to the table's own service and nowhere else, so that
+/// what is said of that service is seen.
+fn own_rule(dice: &mut Dice, document: &mut Value, number: usize) {
+    let mut destination = json!({"host": service(number)});
+    if !dice.one_in(3) {
+        destination["subset"] = json!(dice.of(&["s0", "s1"]));
+    }
+    if dice.one_in(4) {
+        destination["port"] = json!({"number": 80});
+    }
+    let mut rule = json!({
+        "name": format!("own.{}", host(number)),
+        "match": [{"uri": {"prefix": OWN}}],
+        "route": [{"destination": destination}],
+    });
+    if dice.one_in(2) {
+        rule["retries"] = json!({"attempts": 0});
+    }
+    if let Some(rules) = document["spec"]["http"].as_array_mut() {
+        rules.insert(0, rule);
+    }
+}
+
 fn service_entry(dice: &mut Dice, host: &str) -> Value {
     let mut endpoints = Vec::new();
-    for name in super::super::upstream::NAMES.iter().take(1 + dice.below(3)) {
+    let count = 1 + dice.below(3);
+    // One of them has no port of its own; the service says which it is.
+    let target = dice.one_in(4).then(|| dice.below(count));
+    let weighs = dice.one_in(3);
+    for (at, name) in super::super::upstream::NAMES.iter().take(count).enumerate() {
         let labels = json!({"version": dice.of(&["v1", "v2"]), "zone": dice.of(&["a", "b"])});
-        let port = format!("${{{name}}}");
-        endpoints.push(json!({"address": "127.0.0.1", "ports": {"http": port}, "labels": labels}));
+        let mut endpoint = json!({"address": "127.0.0.1", "labels": labels});
+        if target != Some(at) {
+            endpoint["ports"] = json!({"http": format!("${{{name}}}")});
+        }
+        if weighs {
+            endpoint["weight"] = json!(dice.of(&[1, 2, 5]));
+        }
+        endpoints.push(endpoint);
+    }
+    let mut port = json!({"number": 80, "name": "http", "protocol": "HTTP"});
+    if target.is_some() {
+        port["targetPort"] = json!("${delta}");
     }
     json!({
         "apiVersion": "networking.istio.io/v1",
@@ -179,7 +222,7 @@ fn service_entry(dice: &mut Dice, host: &str) -> Value {
         "metadata": {"name": host},
         "spec": {
             "hosts": [host],
-            "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+            "ports": [port],
             "location": "MESH_INTERNAL",
             "resolution": "STATIC",
             "endpoints": endpoints,

@@ -11,6 +11,7 @@ mod conditions;
 mod dice;
 mod documents;
 pub(crate) mod fields;
+mod listed;
 mod policies;
 mod request;
 mod words;

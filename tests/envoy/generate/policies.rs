@@ -40,6 +40,10 @@ fn balancer(dice: &mut Dice) -> Value {
             if dice.one_in(3) {
                 cookie["path"] = json!("/here");
             }
+            if dice.one_in(3) {
+                let value = dice.of(&["Strict", "Lax"]);
+                cookie["attributes"] = json!([{"name": "SameSite", "value": value}]);
+            }
             json!({"httpCookie": cookie})
         }
         _ => json!({"httpHeaderName": dice.of(&["x-a", "x-b", "cookie", "x-set"])}),

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::exchange::Request;
 use super::dice::Dice;
+use super::documents::OWN;
 use super::fields::Aim;
-use super::words::{HEADERS, METHODS, ODD_HEADERS, ORIGINS, PATHS, REGEXES, VALUES};
+use super::words::{HEADERS, METHODS, ODD_HEADERS, ORIGINS, PATHS, REGEXES, VALUE_REGEXES, VALUES};
 
 /// A request; most of them for what `aim` stands in.
 pub(super) fn request(
@@ -32,8 +33,13 @@ pub(super) fn request(
         }
         _ => {
             let own = super::service(number);
-            // Endpoints and policies show where a rule leads to them.
-            let leads = |rule: &Value| aimed.is_none() || rule["route"].to_string().contains(&own);
+            // Endpoints and policies show where a rule leads to them, best of all to nothing else.
+            let only = dice.one_in(2);
+            let leads = |rule: &Value| match aimed {
+                None => true,
+                Some(_) if only => rule["match"][0]["uri"]["prefix"] == OWN,
+                Some(_) => rule["route"].to_string().contains(&own),
+            };
             let all = tables.iter().flat_map(|it| {
                 let rules = rules(it).iter();
                 rules.map(|rule| (&it["spec"], rule))
@@ -81,8 +87,9 @@ pub(super) fn request(
         let without = without.into_iter().flatten();
         headers.extend(without.map(|(name, value)| (name.clone(), fitting(dice, value))));
     }
-    let mut method = match &condition["method"]["exact"] {
-        Value::String(exact) => exact.clone(),
+    let mut method = match &condition["method"] {
+        method if method["exact"].is_string() => text(&method["exact"]),
+        method if method["prefix"] == "P" => dice.of(&["PUT", "POST", "PATCH"]).to_owned(),
         _ => "GET".to_owned(),
     };
     let mut host = match &condition["authority"]["exact"] {
@@ -90,7 +97,16 @@ pub(super) fn request(
         _ if table["hosts"].is_array() => host(dice, table, number),
         _ => host(dice, root, number),
     };
-    for _ in 0..dice.below(3) {
+    let policy = aimed.filter(|it| it["kind"] != "VirtualService");
+    if policy.is_some() {
+        key(dice, &mut query, &mut headers);
+    }
+    // What decides behind a rule does so only where the rule is met.
+    let misses = match aim {
+        Some(_) if dice.one_in(2) => 0,
+        _ => dice.below(3),
+    };
+    for _ in 0..misses {
         match dice.below(14) {
             0 | 1 => path = miss_path(dice, &path),
             2 => path = path.to_ascii_uppercase(),
@@ -181,6 +197,19 @@ pub(super) fn request(
     }
 }
 
+/// Adds what a balancer may go by.
+fn key(dice: &mut Dice, query: &mut Vec<String>, headers: &mut Vec<(String, String)>) {
+    let value = format!("key-{}", dice.below(64));
+    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+    match dice.below(8) {
+        0 | 1 => query.push(format!("k={value}")),
+        2 | 3 => add("cookie", format!("{}={value}", dice.of(&["a", "stick"]))),
+        4 => add("x-forwarded-for", format!("10.1.2.{}", dice.below(64))),
+        5 | 6 => add(dice.of(&["x-a", "x-b", "x-set"]), value),
+        _ => {}
+    }
+}
+
 fn rules(document: &Value) -> &Vec<Value> {
     document["spec"]["http"].as_array().expect("rules")
 }
@@ -264,6 +293,10 @@ fn fitting(dice: &mut Dice, condition: &Value) -> String {
     match condition.as_object().and_then(|it| it.iter().next()) {
         Some((kind, value)) if kind == "exact" => text(value),
         Some((kind, value)) if kind == "prefix" => text(value) + dice.of(&["", "", "x"]),
+        Some((_, value)) if !dice.one_in(3) => {
+            let mut pool = VALUE_REGEXES.iter().filter(|(regex, _)| *value == *regex);
+            pool.next().map_or(any, |(_, sample)| (*sample).to_owned())
+        }
         _ => any,
     }
 }

@@ -63,8 +63,16 @@ pub(super) const WRITTEN: [&str; 9] = [
     "a,b",
     "application/grpc",
 ];
-pub(super) const VALUE_REGEXES: [&str; 7] =
-    ["[0-9]+", "v.*", "(?i)BETA", "a,b|1", ".+", "\\S*", "*"];
+/// Expressions for values, each with one it takes.
+pub(super) const VALUE_REGEXES: [(&str, &str); 7] = [
+    ("[0-9]+", "12"),
+    ("v.*", "v1"),
+    ("(?i)BETA", "beta"),
+    ("a,b|1", "a,b"),
+    (".+", "V1"),
+    ("\\S*", "2"),
+    ("*", ""),
+];
 pub(super) const PARAMETERS: [&str; 4] = ["k", "K", "p", "k2"];
 pub(super) const METHODS: [&str; 7] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"];
 pub(super) const ORIGINS: [&str; 7] = [

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tower_mesh::api::{
     Destination, HttpDirectResponse, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute,
-    HttpRouteDestination, RedirectPort, Resource,
+    HttpRouteDestination, Percentage, RedirectPort, Resource,
 };
 
+use super::balancing::Hashes;
 use super::header_operations::Operations;
 use super::hosts::complete;
 use super::retries::retry_policy;
@@ -17,7 +18,8 @@ use super::{Client, Result, filters};
 ///
 /// A redirect is looked at first, then a direct response, then the destinations. Faults,
 /// CORS and the rule's header operations go on the route whatever its action is.
-pub(super) fn action(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Value> {
+pub(super) fn action(hashes: Hashes<'_>, resource: &Resource, rule: &HttpRoute) -> Result<Value> {
+    let client = hashes.client;
     let mut route = json!({});
     let mut operations = Operations::of(rule.headers.as_ref());
     if let Some(to) = &rule.redirect {
@@ -25,7 +27,7 @@ pub(super) fn action(resource: &Resource, rule: &HttpRoute, client: &Client) -> 
     } else if let Some(answer) = &rule.direct_response {
         route["direct_response"] = direct_response(answer);
     } else {
-        route["route"] = destinations(resource, rule, client, &mut operations)?;
+        route["route"] = destinations(hashes, resource, rule, &mut operations)?;
     }
     operations.write(&mut route);
     let configured = filters::of(resource, rule)?;
@@ -41,11 +43,12 @@ pub(super) fn action(resource: &Resource, rule: &HttpRoute, client: &Client) -> 
 /// several, each keeps its own, which Envoy runs before the rule's. A host is rewritten as the
 /// rule's `rewrite` says, else as the rule's headers say, else as the destination's do.
 fn destinations(
+    hashes: Hashes<'_>,
     resource: &Resource,
     rule: &HttpRoute,
-    client: &Client,
     operations: &mut Operations,
 ) -> Result<Value> {
+    let client = hashes.client;
     let target = |to: &HttpRouteDestination| match &to.destination {
         Some(destination) => Ok(cluster(resource, destination, client)),
         None => Err(format!("{}: not translated: {to:?}", resource.id())),
@@ -86,7 +89,22 @@ fn destinations(
     if !mirrors.is_empty() {
         forwarding["request_mirror_policies"] = json!(mirrors);
     }
-    Ok(forward(forwarding, rule.retries.as_ref(), rule.timeout))
+    let named = match forwarding["cluster"].as_str() {
+        Some(only) => vec![only.to_owned()],
+        None => {
+            let several = forwarding["weighted_clusters"]["clusters"].as_array();
+            let names = several.into_iter().flatten().map(|it| it["name"].as_str());
+            names.flatten().map(str::to_owned).collect()
+        }
+    };
+    let by_hash = hashes.write(&mut forwarding, named.iter().map(String::as_str))?;
+    let by_hash = by_hash && rule.route.len() == 1;
+    Ok(forward(
+        forwarding,
+        rule.retries.as_ref(),
+        rule.timeout,
+        by_hash,
+    ))
 }
 
 /// Mirrors: `mirror` with its percentage (the deprecated one where it has no other), then
@@ -94,28 +112,34 @@ fn destinations(
 /// copy stays as it is.
 fn mirrors(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Vec<Value>> {
     let mut mirrors = Vec::new();
-    let mut add = |to: &Destination, percentage: f64| {
-        // Percentage: millionths, cut.
-        let numerator = (percentage * 10_000.0) as u32;
-        if percentage > 0.0 {
+    // Whole percents are told in hundredths, others in millionths, cut.
+    let whole = |percent: u32| (percent, "HUNDRED");
+    let share = |percentage: &Percentage| ((percentage.value * 10_000.0) as u32, "MILLION");
+    let mut add = |to: &Destination, (numerator, denominator): (u32, &str), is_none: bool| {
+        if !is_none {
             mirrors.push(json!({
                 "cluster": cluster(resource, to, client),
-                "runtime_fraction": {"default_value": {"numerator": numerator, "denominator": "MILLION"}},
+                "runtime_fraction": {"default_value": {"numerator": numerator, "denominator": denominator}},
                 "trace_sampled": false,
                 "disable_shadow_host_suffix_append": true,
             }));
         }
     };
     if let Some(to) = &rule.mirror {
-        let deprecated = rule.mirror_percent.map(f64::from);
-        let percentage = rule.mirror_percentage.as_ref().map(|it| it.value);
-        add(to, percentage.or(deprecated).unwrap_or(100.0));
+        match (&rule.mirror_percentage, rule.mirror_percent) {
+            (Some(written), _) => add(to, share(written), written.value <= 0.0),
+            (None, Some(percent)) => add(to, whole(percent), percent == 0),
+            (None, None) => add(to, whole(100), false),
+        }
     }
     for mirror in &rule.mirrors {
         let Some(to) = &mirror.destination else {
             return Err(format!("{}: a mirror without a destination", resource.id()));
         };
-        add(to, mirror.percentage.as_ref().map_or(100.0, |it| it.value));
+        match &mirror.percentage {
+            Some(written) => add(to, share(written), written.value <= 0.0),
+            None => add(to, whole(100), false),
+        }
     }
     Ok(mirrors)
 }
@@ -157,11 +181,12 @@ pub(super) fn forward(
     mut action: Value,
     retries: Option<&HttpRetry>,
     timeout: Option<Duration>,
+    by_hash: bool,
 ) -> Value {
     let timeout = seconds(timeout.unwrap_or_default());
     action["timeout"] = json!(timeout);
     action["max_grpc_timeout"] = json!(timeout);
-    if let Some(policy) = retry_policy(retries) {
+    if let Some(policy) = retry_policy(retries, by_hash) {
         action["retry_policy"] = policy;
     }
     action

@@ -67,87 +67,78 @@ pub(super) fn write(cluster: &mut Value, balancer: Option<LoadBalancerSettings>)
     Ok(true)
 }
 
-/// Hash policies: a route has those of all its destinations. A rule with one destination that
-/// has one does not keep retries from the endpoint that failed.
-pub(super) fn hash_policies(
-    virtual_hosts: &mut [Value],
-    resources: &Resources,
-    registry: &[Service],
-    client: &Client,
-) -> Result<()> {
-    for host in virtual_hosts {
-        for route in host["routes"].as_array_mut().into_iter().flatten() {
-            let is_default = route["name"] == "default";
-            let Some(action) = route.get_mut("route") else {
-                continue;
-            };
-            let weighted = action["weighted_clusters"]["clusters"].as_array();
-            let several = weighted.map(|list| list.iter().map(|it| it["name"].clone()).collect());
-            let single = several.is_none();
-            let named: Vec<Value> = several.unwrap_or_else(|| vec![action["cluster"].clone()]);
-            let mut policies = Vec::new();
-            for name in &named {
-                let name = name.as_str().unwrap_or_default();
-                policies.extend(hash_policy(name, resources, registry, client)?);
-            }
-            if policies.is_empty() {
-                continue;
-            }
-            action["hash_policy"] = json!(policies);
-            if single && !is_default {
-                let retries = action
-                    .get_mut("retry_policy")
-                    .and_then(Value::as_object_mut);
-                retries.and_then(|it| it.remove("retry_host_predicate"));
-            }
-        }
-    }
-    Ok(())
+/// What routes have to ask of DestinationRules.
+#[derive(Clone, Copy)]
+pub(super) struct Hashes<'s> {
+    pub(super) resources: &'s Resources,
+    pub(super) registry: &'s [Service],
+    pub(super) client: &'s Client,
 }
 
-/// The hash policy of a destination, by its cluster's name: the subset's, else the host's.
-///
-/// Settings for a port count where the destination names the port; cases leave that out.
-fn hash_policy(
-    cluster: &str,
-    resources: &Resources,
-    registry: &[Service],
-    client: &Client,
-) -> Result<Option<Value>> {
-    let parts: Vec<&str> = cluster.split('|').collect();
-    let [_, _, subset, host] = parts.as_slice() else {
-        return Ok(None);
-    };
-    let Some(service) = registry.iter().find(|service| service.host == *host) else {
-        return Ok(None);
-    };
-    let Rule { policy, subsets } = rule_for(resources, service, client)?;
-    let hash = |policy: Option<&TrafficPolicy>| -> Result<Option<ConsistentHash>> {
-        let Some(policy) = policy else {
+impl Hashes<'_> {
+    /// Hash policies: a route has those of all its destinations, in their order; whether its
+    /// first destination has `consistentHash`, with a key or without (`route.go
+    /// processDestination`, `processWeightedDestination`).
+    pub(super) fn write<'c>(
+        self,
+        action: &mut Value,
+        clusters: impl Iterator<Item = &'c str>,
+    ) -> Result<bool> {
+        let (mut policies, mut first) = (Vec::new(), None);
+        for cluster in clusters {
+            let hash = self.of(cluster)?;
+            first = first.or(Some(hash.is_some()));
+            policies.extend(hash.and_then(policy));
+        }
+        if !policies.is_empty() {
+            action["hash_policy"] = json!(policies);
+        }
+        Ok(first == Some(true))
+    }
+
+    /// The setting of a destination, by its cluster's name: the subset's, else the host's
+    /// (`route.go hashForHTTPDestination`; for a service without rules `hashForService`).
+    ///
+    /// Settings for a port count where the destination names the port; cases leave that out.
+    fn of(self, cluster: &str) -> Result<Option<ConsistentHash>> {
+        let parts: Vec<&str> = cluster.split('|').collect();
+        let [_, _, subset, host] = parts.as_slice() else {
             return Ok(None);
         };
-        let mut ports = policy.port_level_settings.iter();
-        if ports.any(|it| {
-            it.load_balancer
-                .as_ref()
-                .is_some_and(|it| it.consistent_hash.is_some())
-        }) {
-            return Err(format!("{cluster}: a key for a port"));
-        }
-        let balancer = policy.load_balancer.as_ref();
-        Ok(balancer.and_then(|it| it.consistent_hash.clone()))
-    };
-    let subset = subsets.iter().find(|it| it.name == *subset);
-    let own = hash(subset.and_then(|it| it.traffic_policy.as_ref()))?;
-    let Some(hash) = own.or(hash(policy.as_ref())?) else {
-        return Ok(None);
-    };
-    // Load balancing: without a key an endpoint is chosen at random.
+        let mut services = self.registry.iter();
+        let Some(service) = services.find(|service| service.host == *host) else {
+            return Ok(None);
+        };
+        let Rule { policy, subsets } = rule_for(self.resources, service, self.client)?;
+        let hash = |policy: Option<&TrafficPolicy>| -> Result<Option<ConsistentHash>> {
+            let Some(policy) = policy else {
+                return Ok(None);
+            };
+            let mut ports = policy.port_level_settings.iter();
+            if ports.any(|it| {
+                it.load_balancer
+                    .as_ref()
+                    .is_some_and(|it| it.consistent_hash.is_some())
+            }) {
+                return Err(format!("{cluster}: a key for a port"));
+            }
+            let balancer = policy.load_balancer.as_ref();
+            Ok(balancer.and_then(|it| it.consistent_hash.clone()))
+        };
+        let subset = subsets.iter().find(|it| it.name == *subset);
+        let own = hash(subset.and_then(|it| it.traffic_policy.as_ref()))?;
+        Ok(own.or(hash(policy.as_ref())?))
+    }
+}
+
+/// A key as a hash policy; without one an endpoint is chosen at random (`route.go
+/// consistentHashToHashPolicy`; RouteAction.HashPolicy).
+fn policy(hash: ConsistentHash) -> Option<Value> {
     let is_keyed = hash.http_cookie.is_some() || hash.use_source_ip == Some(true);
     if !is_keyed && hash.http_header_name.is_empty() && hash.http_query_parameter_name.is_empty() {
-        return Ok(None);
+        return None;
     }
-    Ok(Some(if !hash.http_header_name.is_empty() {
+    Some(if !hash.http_header_name.is_empty() {
         json!({"header": {"header_name": hash.http_header_name}})
     } else if let Some(cookie) = hash.http_cookie {
         let mut made = json!({"name": cookie.name, "path": cookie.path});
@@ -162,5 +153,5 @@ fn hash_policy(
         json!({"connection_properties": {"source_ip": true}})
     } else {
         json!({"query_parameter": {"name": hash.http_query_parameter_name}})
-    }))
+    })
 }

@@ -27,7 +27,10 @@ impl Operations {
             return Self::default();
         };
         let authority = |list: &IndexMap<String, String>| {
-            let mut found = list.iter().filter(|(name, _)| is_authority(name));
+            // An empty one is none.
+            let mut found = list
+                .iter()
+                .filter(|(name, value)| is_authority(name) && !value.is_empty());
             found.next().map(|(_, value)| value.clone())
         };
         let request = written.request.as_ref();

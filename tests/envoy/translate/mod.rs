@@ -79,7 +79,6 @@ pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Transl
     let registry = registry(resources, client)?;
     let (mut clusters, mut endpoints) = clusters::clusters(resources, &registry, client)?;
     let mut virtual_hosts = virtual_hosts(resources, &registry, client)?;
-    balancing::hash_policies(&mut virtual_hosts, resources, &registry, client)?;
     virtual_hosts.push(match client.registry_only {
         true => black_hole(),
         false => allow_any(),
@@ -241,6 +240,11 @@ fn virtual_hosts(
     registry: &[Service],
     client: &Client,
 ) -> Result<Vec<Value>> {
+    let hashes = balancing::Hashes {
+        resources,
+        registry,
+        client,
+    };
     // Only services with the port that was dialled take part.
     let on_port = |service: &&Service| service.port(client.port).is_some();
     let services: Vec<&Service> = registry.iter().filter(on_port).collect();
@@ -254,7 +258,7 @@ fn virtual_hosts(
         if client.port != 80 && !hosts::any_service(&named, &services) {
             continue;
         }
-        let routes = routes::routes(resources, resource, rules, client)?;
+        let routes = routes::routes(hashes, resource, rules)?;
         // Nothing remains for this client: the VirtualService is skipped as if absent.
         if routes.is_empty() {
             continue;
@@ -283,7 +287,7 @@ fn virtual_hosts(
             defaults.push(Claim {
                 hosts: Vec::new(),
                 services: vec![service],
-                routes: vec![routes::default_route(service, client)],
+                routes: vec![routes::default_route(hashes, service)?],
             });
         }
     }

@@ -1,29 +1,28 @@
 //! The rules of a VirtualService as Envoy routes.
 
 use serde_json::{Map, Value, json};
-use tower_mesh::api::{
-    HttpMatchRequest, HttpRoute, Resource, Resources, StringMatch, VirtualService,
-};
+use tower_mesh::api::{HttpMatchRequest, HttpRoute, Resource, StringMatch, VirtualService};
 
 use super::actions::{self, cluster_name};
+use super::balancing::Hashes;
 use super::{Client, Result, Service, delegates};
 
 /// Compilation of a VirtualService: one route for every match of every rule, in order.
 ///
 /// It ends at the first rule without a match, and at the first route that takes everything.
 pub(super) fn routes(
-    resources: &Resources,
+    hashes: Hashes<'_>,
     resource: &Resource,
     rules: &VirtualService,
-    client: &Client,
 ) -> Result<Vec<Value>> {
+    let client = hashes.client;
     if !rules.tls.is_empty() || !rules.tcp.is_empty() {
         return Err(format!("{}: tls and tcp rules", resource.id()));
     }
     let mut routes = Vec::new();
-    for (resource, rule) in &delegates::expand(resources, resource, rules) {
+    for (resource, rule) in &delegates::expand(hashes.resources, resource, rules) {
         check(resource, rule)?;
-        let action = actions::action(resource, rule, client)?;
+        let action = actions::action(hashes, resource, rule)?;
         if rule.r#match.is_empty() {
             routes.push(named(&action, &rule.name, json!({"prefix": "/"})));
             return Ok(routes);
@@ -57,13 +56,17 @@ fn named(action: &Value, name: &str, matched: Value) -> Value {
 }
 
 /// Default route of a service: everything to the whole service at the port dialled.
-pub(super) fn default_route(service: &Service, client: &Client) -> Value {
-    let cluster = cluster_name(u32::from(client.port), "", &service.host);
-    json!({
+pub(super) fn default_route(hashes: Hashes<'_>, service: &Service) -> Result<Value> {
+    let port = u32::from(hashes.client.port);
+    let cluster = cluster_name(port, "", &service.host);
+    let mut action = json!({"cluster": cluster});
+    hashes.write(&mut action, [cluster.as_str()].into_iter())?;
+    Ok(json!({
         "name": "default",
         "match": {"prefix": "/"},
-        "route": actions::forward(json!({"cluster": cluster}), None, None),
-    })
+        // Whether it goes by hash or not, retries avoid hosts.
+        "route": actions::forward(action, None, None, false),
+    }))
 }
 
 /// Refuses whatever a rule has that no rule of translation speaks of.

@@ -74,6 +74,18 @@ pub(super) fn routes(http: &str) -> Vec<Value> {
     host["routes"].as_array().cloned().unwrap_or_default()
 }
 
+/// The same, of rules that lead to `a`, which has this balancer.
+pub(super) fn routes_with(http: &str, balancer: &str) -> Vec<Value> {
+    let host = "a.ns.svc.cluster.local";
+    let spec = format!("{{host: a, trafficPolicy: {{loadBalancer: {balancer}}}}}");
+    let rule = rules("a", &spec).replace("VirtualService", "DestinationRule");
+    let spec = format!("{{hosts: [a.test], http: {http}}}");
+    let translation = at(80, &[service(host, 80), rule, rules("v", &spec)]);
+    let hosts = translation.routes["virtual_hosts"].as_array().unwrap();
+    let host = hosts.iter().find(|host| host["domains"][0] == "a.test");
+    host.unwrap()["routes"].as_array().cloned().unwrap()
+}
+
 fn own(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = |(one, other): &(&str, &str)| ((*one).to_owned(), (*other).to_owned());
     pairs.iter().map(own).collect()

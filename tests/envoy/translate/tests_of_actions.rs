@@ -93,7 +93,7 @@ fn a_timeout_also_caps_what_grpc_clients_ask_for() {
 }
 
 #[test]
-fn mirrors_are_counted_in_millionths_and_zero_is_none() {
+fn mirrors_have_all_requests_or_their_share_and_zero_is_none() {
     for (written, numerators) in [
         ("mirror: {host: b.test}", &[1_000_000][..]),
         (
@@ -112,8 +112,35 @@ fn mirrors_are_counted_in_millionths_and_zero_is_none() {
         ));
         let mirrors = route["route"]["request_mirror_policies"].as_array();
         let mirrors = mirrors.map(Vec::as_slice).unwrap_or_default();
-        let fraction = |it: &Value| it["runtime_fraction"]["default_value"]["numerator"].as_u64();
+        let fraction = |it: &Value| {
+            let fraction = &it["runtime_fraction"]["default_value"];
+            let whole = fraction["denominator"] == "HUNDRED";
+            Some(fraction["numerator"].as_u64()? * if whole { 10_000 } else { 1 })
+        };
         let found: Vec<_> = mirrors.iter().filter_map(fraction).collect();
         assert_eq!(found, numerators, "{written}");
+    }
+}
+
+#[test]
+fn hosts_tried_before_are_avoided_but_where_one_destination_goes_by_hash() {
+    let avoids = |http: &str, policy: &str| {
+        let rules = format!("[{{{http}}}]");
+        let routes = super::tests::routes_with(&rules, policy);
+        routes[0]["route"]["retry_policy"]["retry_host_predicate"].is_array()
+    };
+    let one = "route: [{destination: {host: a}}]";
+    let two = "route: [{destination: {host: a}, weight: 1}, {destination: {host: a}, weight: 1}]";
+    let keyed = "{consistentHash: {httpHeaderName: x}}";
+    let keyless = "{consistentHash: {ringHash: {}}}";
+    assert!(avoids(one, "{simple: RANDOM}"));
+    for hash in [keyed, keyless] {
+        assert!(!avoids(one, hash), "{hash}");
+        assert!(avoids(two, hash), "{hash}");
+        let told = |avoid: bool| {
+            let retries = format!("retries: {{attempts: 1, retryIgnorePreviousHosts: {avoid}}}");
+            avoids(&format!("{one}, {retries}"), hash)
+        };
+        assert!(told(true) && !told(false), "{hash}");
     }
 }
