@@ -82,17 +82,13 @@ impl<T> Dispatch<T> {
         }
         let cluster = routed.cluster().ok_or_else(no_cluster)?;
         let (tried, left) = (routed.tried(), routed.left());
-        let hash = match cluster.is_by_hash() {
-            true => {
-                let own = routed.route().balancing.as_ref().and_then(|it| {
-                    let roll = self.dice.next_u64();
-                    it.hash(request, routed.proxy, roll, cookies)
-                });
-                // Without a key too, picks for one try go on from one place.
-                Some(own.unwrap_or_else(|| self.dice.next_u64()))
-            }
-            false => None,
-        };
+        let hash = cluster.is_by_hash().then(|| {
+            let own = routed.route().balancing.as_ref();
+            let own =
+                own.and_then(|it| it.hash(request, routed.proxy, self.dice.next_u64(), cookies));
+            // Without a key too, picks for one try go on from one place.
+            own.unwrap_or_else(|| self.dice.next_u64())
+        });
         let mut again = 0;
         let place = loop {
             let pick = Pick::rolled(self.dice.next_u64()).hash(hash).again(again);

@@ -97,7 +97,7 @@ impl Sides {
             let many = vec![requests[at].clone(); MANY];
             let (envoy, _) = self.both();
             let many = exchange_many(envoy, &many);
-            if let Some(usual) = usual(&answers[at].0, many, &self.translation.endpoints) {
+            if let Some(usual) = usual(&answers[at].0, &many, &self.translation.endpoints) {
                 self.seldom += 1;
                 let mut pair = vec![(usual, answers[at].1.clone())];
                 self.roll(std::slice::from_ref(&requests[at]), &mut pair);
@@ -216,7 +216,7 @@ impl Sides {
 /// Where `first` is an answer that Envoy seldom gives, the one it gives most often of `many`.
 fn usual(
     first: &Observation,
-    many: Vec<Observation>,
+    many: &[Observation],
     endpoints: &BTreeMap<String, usize>,
 ) -> Option<Observation> {
     let like = |one: &Observation| {
@@ -228,7 +228,7 @@ fn usual(
         return None;
     }
     let mut counted: Vec<(usize, &Observation)> = Vec::new();
-    for one in &many {
+    for one in many {
         // What is counted already is not counted again.
         let is_new = |it: &(usize, &Observation)| !differences(it.1, one, endpoints).is_empty();
         if counted.iter().all(is_new) {
@@ -314,7 +314,7 @@ mod tests {
     fn only_what_envoy_seldom_answers_is_put_by() {
         let first = answers(&[("alpha", 1)]).remove(0);
         let usual = |many: &[(&str, usize)]| {
-            let usual = usual(&first, answers(many), &BTreeMap::new())?;
+            let usual = usual(&first, &answers(many), &BTreeMap::new())?;
             usual.get("upstream[0].endpoint").cloned()
         };
         let often = [("alpha", SELDOM), ("bravo", MANY)];

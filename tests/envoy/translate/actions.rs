@@ -18,6 +18,9 @@ use super::{Client, Result, filters};
 ///
 /// A redirect is looked at first, then a direct response, then the destinations. Faults,
 /// CORS and the rule's header operations go on the route whatever its action is.
+///
+/// Source: `route.go translateRoute`; HTTPRoute.redirect, .directResponse, .route, .headers,
+/// .fault, .corsPolicy.
 pub(super) fn action(hashes: Hashes<'_>, resource: &Resource, rule: &HttpRoute) -> Result<Value> {
     let client = hashes.client;
     let mut route = json!({});
@@ -42,6 +45,10 @@ pub(super) fn action(hashes: Hashes<'_>, resource: &Resource, rule: &HttpRoute) 
 /// The header operations of a single destination join those of the rule, behind them; of
 /// several, each keeps its own, which Envoy runs before the rule's. A host is rewritten as the
 /// rule's `rewrite` says, else as the rule's headers say, else as the destination's do.
+///
+/// Source: `route.go applyHTTPRouteDestination`, `processDestination`,
+/// `processWeightedDestination`; HTTPRouteDestination.weight and .headers, HTTPRewrite.authority;
+/// RouteAction.host_rewrite_literal, WeightedCluster.
 fn destinations(
     hashes: Hashes<'_>,
     resource: &Resource,
@@ -110,6 +117,9 @@ fn destinations(
 /// Mirrors: `mirror` with its percentage (the deprecated one where it has no other), then
 /// `mirrors`; without a percentage every request is copied, and with 0 none is. The host of a
 /// copy stays as it is.
+///
+/// Source: `route.go MirrorPercent`, `MirrorPercentByPolicy`, `TranslateRequestMirrorPolicy`;
+/// HTTPRoute.mirror, .mirrorPercentage, .mirrorPercent, .mirrors; RequestMirrorPolicy.
 fn mirrors(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Vec<Value>> {
     let mut mirrors = Vec::new();
     // Whole percents are told in hundredths, others in millionths, cut.
@@ -146,6 +156,9 @@ fn mirrors(resource: &Resource, rule: &HttpRoute, client: &Client) -> Result<Vec
 
 /// Rewrite of the path: a regular expression is preferred to `uri`, and `uri` takes the place
 /// of what the match has matched.
+///
+/// Source: `route.go applyHTTPRouteDestination`; HTTPRewrite.uri and .uriRegexRewrite;
+/// RouteAction.prefix_rewrite and .regex_rewrite.
 fn rewrite(forwarding: &mut Value, written: &HttpRewrite) {
     if let Some(rule) = &written.uri_regex_rewrite {
         forwarding["regex_rewrite"] = json!({
@@ -160,6 +173,8 @@ fn rewrite(forwarding: &mut Value, written: &HttpRewrite) {
 /// Destination: its own port; else the service's only one as this listener shows it, and
 /// every service is cut down to the port dialled; else the port dialled, whether the service
 /// has it or not.
+///
+/// Source: `route.go GetDestinationCluster`; Destination.host, .port, .subset.
 fn cluster(resource: &Resource, destination: &Destination, client: &Client) -> String {
     let namespace = resource.metadata.namespace_or_default();
     let host = complete(&destination.host, namespace);
@@ -171,12 +186,16 @@ fn cluster(resource: &Resource, destination: &Destination, client: &Client) -> S
 }
 
 /// Cluster names: direction, port, subset, host.
+///
+/// Source: `model/push_context.go BuildSubsetKey`.
 pub(super) fn cluster_name(port: u32, subset: &str, host: &str) -> String {
     format!("outbound|{port}|{subset}|{host}")
 }
 
 /// What every forwarding route has: no timeout unless one is written; and what is written, or
 /// no cap at all, also limits the timeout a gRPC client asks for.
+///
+/// Source: `route.go setTimeout`; HTTPRoute.timeout; RouteAction.timeout and .max_grpc_timeout.
 pub(super) fn forward(
     mut action: Value,
     retries: Option<&HttpRetry>,
@@ -196,6 +215,8 @@ pub(super) fn forward(
 ///
 /// The port is written, or the one of the listener where it shall be the request's. The one
 /// that belongs to the scheme is left out, and a sidecar's scheme is `http` if none is written.
+///
+/// Source: `route.go ApplyRedirect`; HTTPRedirect; RedirectAction.
 fn redirect(resource: &Resource, written: &HttpRedirect, client: &Client) -> Result<Value> {
     let refuse = || Err(format!("{}: not translated: {written:?}", resource.id()));
     let mut action = json!({"host_redirect": written.authority});
@@ -229,6 +250,8 @@ fn redirect(resource: &Resource, written: &HttpRedirect, client: &Client) -> Res
 }
 
 /// Direct response: the status, and the body as text or as bytes.
+///
+/// Source: `route.go ApplyDirectResponse`; HTTPDirectResponse, HTTPBody; DirectResponseAction.
 fn direct_response(written: &HttpDirectResponse) -> Value {
     let mut answer = json!({"status": written.status});
     if let Some(body) = &written.body {

@@ -11,6 +11,9 @@ use super::{Client, Result, Service};
 
 /// Policy merge: settings for the port stand for the whole of a policy; of a subset's policy
 /// the settings for the port, else its own balancer, else what the host has.
+///
+/// Source: `util.go GetPortLevelTrafficPolicy`, `MergeSubsetTrafficPolicy`;
+/// TrafficPolicy.portLevelSettings, Subset.trafficPolicy.
 pub(super) fn balancer(
     host: Option<&TrafficPolicy>,
     subset: &Subset,
@@ -33,6 +36,10 @@ pub(super) fn balancer(
 }
 
 /// Writes a cluster's balancer; whether it is one that goes by key.
+///
+/// Source: `cluster_traffic_policy.go applyLoadBalancer`, `ApplyRingHashLoadBalancer`;
+/// LoadBalancerSettings.simple, ConsistentHashLB.ringHash, .maglev, .minimumRingSize;
+/// Cluster.lb_policy.
 pub(super) fn write(cluster: &mut Value, balancer: Option<LoadBalancerSettings>) -> Result<bool> {
     let Some(mut balancer) = balancer else {
         return Ok(false);
@@ -77,8 +84,10 @@ pub(super) struct Hashes<'s> {
 
 impl Hashes<'_> {
     /// Hash policies: a route has those of all its destinations, in their order; whether its
-    /// first destination has `consistentHash`, with a key or without (`route.go
-    /// processDestination`, `processWeightedDestination`).
+    /// first destination has `consistentHash`, with a key or without.
+    ///
+    /// Source: `route.go processDestination`, `processWeightedDestination`;
+    /// RouteAction.hash_policy.
     pub(super) fn write<'c>(
         self,
         action: &mut Value,
@@ -96,10 +105,11 @@ impl Hashes<'_> {
         Ok(first == Some(true))
     }
 
-    /// The setting of a destination, by its cluster's name: the subset's, else the host's
-    /// (`route.go hashForHTTPDestination`; for a service without rules `hashForService`).
+    /// The setting of a destination, by its cluster's name: the subset's, else the host's.
     ///
     /// Settings for a port count where the destination names the port; cases leave that out.
+    ///
+    /// Source: `route.go hashForHTTPDestination`, `hashForService`.
     fn of(self, cluster: &str) -> Result<Option<ConsistentHash>> {
         let parts: Vec<&str> = cluster.split('|').collect();
         let [_, _, subset, host] = parts.as_slice() else {
@@ -131,8 +141,10 @@ impl Hashes<'_> {
     }
 }
 
-/// A key as a hash policy; without one an endpoint is chosen at random (`route.go
-/// consistentHashToHashPolicy`; RouteAction.HashPolicy).
+/// A key as a hash policy; without one an endpoint is chosen at random.
+///
+/// Source: `route.go consistentHashToHashPolicy`; ConsistentHashLB.httpHeaderName, .httpCookie,
+/// .useSourceIp, .httpQueryParameterName; RouteAction.HashPolicy.
 fn policy(hash: ConsistentHash) -> Option<Value> {
     let is_keyed = hash.http_cookie.is_some() || hash.use_source_ip == Some(true);
     if !is_keyed && hash.http_header_name.is_empty() && hash.http_query_parameter_name.is_empty() {

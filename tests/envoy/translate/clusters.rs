@@ -24,6 +24,9 @@ pub(super) struct Rule {
 
 /// Outbound clusters: for every port of every service the whole service, and every subset
 /// its DestinationRule defines; with the number of endpoints of each.
+///
+/// Source: `cluster.go buildOutboundClusters`, `cluster_builder.go applyDestinationRule`;
+/// Subset.name.
 pub(super) fn clusters(
     resources: &Resources,
     registry: &[Service],
@@ -69,6 +72,8 @@ pub(super) const PASSTHROUGH: &str = "PassthroughCluster";
 
 /// Outbound traffic policy ALLOW_ANY: the address the client had resolved. There is none in a
 /// comparison, so it is read from the authority, which must be an address for that.
+///
+/// Source: `cluster_builder.go buildDefaultPassthroughCluster`; OriginalDstLbConfig.
 pub(super) fn passthrough() -> Value {
     json!({
         "name": PASSTHROUGH,
@@ -81,17 +86,24 @@ pub(super) fn passthrough() -> Value {
 
 /// HTTP/1.1 only for now: the endpoints of the comparison speak nothing else. Service ports: a
 /// protocol that is not said is found out from what is sent, which here is HTTP.
+///
+/// Source: ServiceEntry reference, ServicePort.protocol; `protocol/instance.go Parse`.
 pub(super) fn is_http(port: &ServiceEntryPort) -> bool {
     port.protocol.is_empty() || port.protocol.eq_ignore_ascii_case("http")
 }
 
 /// Subsets: endpoints that carry all of the labels; all endpoints where there are none.
+///
+/// Source: Subset.labels; `endpoint_builder.go` (subset labels).
 fn belongs(endpoint: &WorkloadEntry, subset: &Subset) -> bool {
     let mut labels = subset.labels.iter();
     labels.all(|(key, value)| endpoint.labels.get(key) == Some(value))
 }
 
 /// Endpoint port: the endpoint's own for the port's name, else the target port, else the number.
+///
+/// Source: `serviceentry/conversion.go convertEndpoint`; WorkloadEntry.address, .ports, .weight,
+/// ServicePort.targetPort.
 fn address(service: &Service, endpoint: &WorkloadEntry, port: &ServiceEntryPort) -> Result<Value> {
     let mut rest = endpoint.clone();
     rest.address.clear();
@@ -114,6 +126,9 @@ fn address(service: &Service, endpoint: &WorkloadEntry, port: &ServiceEntryPort)
 
 /// Cluster settings of Istio without a traffic policy: least request, ten seconds to connect,
 /// and no limits.
+///
+/// Source: `cluster_traffic_policy.go getDefaultCircuitBreakerThresholds`, `applyLoadBalancer`;
+/// MeshConfig.connectTimeout; CircuitBreakers.Thresholds.
 fn cluster(name: &str, endpoints: &[Value]) -> Value {
     let unlimited = u32::MAX;
     json!({
@@ -140,7 +155,13 @@ fn cluster(name: &str, endpoints: &[Value]) -> Value {
 ///
 /// A client's own namespace offers what is exported to that namespace, others what is not
 /// kept to themselves; whether that is exported to the client is asked of the host found.
+///
+/// Source: `push_context.go destinationRule`, `setDestinationRules`, `destination_rule.go
+/// mergeDestinationRule`; DestinationRule reference, host, exportTo, subsets.
 pub(super) fn rule_for(resources: &Resources, service: &Service, client: &Client) -> Result<Rule> {
+    if client.namespace == ROOT {
+        return Err("a client of the root namespace asks in another order".to_owned());
+    }
     for namespace in [&*client.namespace, &*service.namespace, ROOT] {
         let own = namespace == client.namespace;
         let offered = |rule: &DestinationRule| match rule.export_to.as_slice() {

@@ -1,5 +1,4 @@
-//! A root's rules with those of its delegates in their place (sections "Delegate VS" and
-//! "Delegates" of Istio's semantics).
+//! A root's rules with those of its delegates in their place.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +8,8 @@ use tower_mesh::api::{HttpMatchRequest, HttpRoute, Resource, Resources, Spec, St
 use super::is_visible;
 
 /// All rules in order, each with the resource that wrote its destinations.
+///
+/// Source: `virtualservice.go mergeVirtualServicesIfNeeded`; HTTPRoute.delegate.
 pub(super) fn expand<'r>(
     resources: &'r Resources,
     root: &'r Resource,
@@ -32,6 +33,9 @@ pub(super) fn expand<'r>(
 }
 
 /// A delegate has no hosts, and is exported to the namespace of the root, not to the client's.
+///
+/// Source: `virtualservice.go mergeVirtualServicesIfNeeded`; Delegate.name and .namespace,
+/// VirtualService reference, exportTo.
 fn find<'r>(
     resources: &'r Resources,
     root: &Resource,
@@ -54,6 +58,8 @@ fn find<'r>(
 }
 
 /// Route fields: the delegate's where it has them, else the root's, as whole objects.
+///
+/// Source: `virtualservice.go mergeHTTPRoute`.
 fn merge(root: &HttpRoute, delegate: &HttpRoute) -> Option<HttpRoute> {
     let mut rule = root.clone();
     rule.delegate = None;
@@ -80,6 +86,7 @@ fn merge(root: &HttpRoute, delegate: &HttpRoute) -> Option<HttpRoute> {
     Some(rule)
 }
 
+/// Source: `virtualservice.go mergeHTTPRoute`, `mergeHTTPMatchRequest` (names).
 fn joined(root: &str, delegate: &str) -> String {
     let parts = [root, delegate];
     let parts: Vec<&str> = parts.into_iter().filter(|it| !it.is_empty()).collect();
@@ -88,6 +95,8 @@ fn joined(root: &str, delegate: &str) -> String {
 
 /// Match merge: the cross product, the delegate's blocks outer, without the pairs that conflict;
 /// a block of the delegate that conflicts with all of the root's drops the rule.
+///
+/// Source: `virtualservice.go mergeHTTPMatchRequests`.
 fn matches(
     root: &[HttpMatchRequest],
     delegate: &[HttpMatchRequest],
@@ -110,6 +119,8 @@ fn matches(
 }
 
 /// Merged match: the delegate's values, the root's where it has none.
+///
+/// Source: `virtualservice.go mergeHTTPMatchRequest`.
 fn block(root: &HttpMatchRequest, delegate: &HttpMatchRequest) -> HttpMatchRequest {
     let mut it = root.clone();
     it.name = joined(&root.name, &delegate.name);
@@ -148,6 +159,7 @@ fn block(root: &HttpMatchRequest, delegate: &HttpMatchRequest) -> HttpMatchReque
     it
 }
 
+/// Source: `virtualservice.go hasConflict`.
 fn conflict(root: &HttpMatchRequest, delegate: &HttpMatchRequest) -> bool {
     let single = [
         (&root.uri, &delegate.uri),
@@ -193,6 +205,8 @@ fn conflict(root: &HttpMatchRequest, delegate: &HttpMatchRequest) -> bool {
 }
 
 /// Conflict per StringMatch, both sides being there.
+///
+/// Source: `virtualservice.go stringMatchConflict`.
 fn texts_conflict(root: &StringMatch, leaf: &StringMatch) -> bool {
     let exact = match leaf {
         StringMatch::Exact(text) => text.as_str(),

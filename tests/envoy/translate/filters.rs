@@ -31,6 +31,8 @@ const GRPC_STATUSES: [&str; 17] = [
 ];
 
 /// The filters' configuration, by the filters' names.
+///
+/// Source: `route.go translateRoute` (typed_per_filter_config).
 pub(super) fn of(resource: &Resource, rule: &HttpRoute) -> Result<Map<String, Value>> {
     let mut filters = Map::new();
     if let Some(written) = &rule.fault {
@@ -44,6 +46,9 @@ pub(super) fn of(resource: &Resource, rule: &HttpRoute) -> Result<Map<String, Va
 }
 
 /// Fault: a delay and an abort, each for its own share; without a share for nobody.
+///
+/// Source: `route.go TranslateFault`; HTTPFaultInjection.Delay and .Abort; HTTPFault of Envoy's
+/// fault filter.
 fn fault(written: &HttpFaultInjection) -> Result<Value> {
     let kind = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault";
     let mut filter = json!({"@type": kind});
@@ -72,6 +77,8 @@ fn fault(written: &HttpFaultInjection) -> Result<Value> {
 }
 
 /// A share in millionths, cut; nothing where none is written.
+///
+/// Source: `route.go translatePercentToFractionalPercent`; Percent.value.
 fn share(written: Option<&Percentage>) -> Value {
     let numerator = written.map_or(0, |share| (share.value * 10_000.0) as u32);
     json!({"numerator": numerator, "denominator": "MILLION"})
@@ -79,6 +86,9 @@ fn share(written: Option<&Percentage>) -> Value {
 
 /// CORS: the newer list of origins is preferred to the older, lists become one line, and
 /// preflights from other origins are forwarded unless they shall be ignored.
+///
+/// Source: `route.go TranslateCORSPolicy`, `forwardNotMatchingPreflights`; CorsPolicy; CorsPolicy
+/// of Envoy's CORS filter.
 fn cors(written: &CorsPolicy) -> Value {
     let exact = |text: &String| json!({"exact": text});
     let origin = |origin: &StringMatch| match origin {

@@ -22,6 +22,9 @@ struct Lists {
 
 impl Operations {
     /// Nothing where nothing is written.
+    ///
+    /// Source: `route.go TranslateHeadersOperations`, `isAuthorityHeader`; Headers.request and
+    /// .response.
     pub(super) fn of(written: Option<&Headers>) -> Self {
         let Some(written) = written else {
             return Self::default();
@@ -43,6 +46,8 @@ impl Operations {
     }
 
     /// The operations of a single destination come behind those of its rule.
+    ///
+    /// Source: `route.go processDestination`.
     pub(super) fn join(&mut self, other: Self) {
         self.request.join(other.request);
         self.response.join(other.response);
@@ -64,6 +69,9 @@ impl Operations {
 impl Lists {
     /// What is set overwrites and comes first, what is added is appended; each sorted by name.
     /// Names that begin with a colon, and `Host`, are dropped from every list.
+    ///
+    /// Source: `route.go translateAppendHeaders`, `dropInternal`, `isInternalHeader`;
+    /// Headers.HeaderOperations.set, .add, .remove; HeaderValueOption.append_action.
     fn of(written: Option<&HeaderOperations>) -> Self {
         let Some(written) = written else {
             return Self::default();
@@ -96,10 +104,12 @@ impl Lists {
     }
 }
 
+/// Source: `route.go isAuthorityHeader`.
 fn is_authority(name: &str) -> bool {
     name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority")
 }
 
+/// Source: `route.go isInternalHeader`.
 fn is_special(name: &str) -> bool {
     name.starts_with(':') || name.eq_ignore_ascii_case("host")
 }

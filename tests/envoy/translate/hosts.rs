@@ -24,6 +24,9 @@ impl Service {
     }
 
     /// Whether VirtualService's `http` rules apply to the port.
+    ///
+    /// Source: `httproute.go BuildSidecarOutboundVirtualHosts` (services of the port); ServicePort
+    /// protocol selection, `protocol/instance.go IsHTTPOrSniffed`.
     pub(crate) fn is_http(&self, number: u16) -> bool {
         let port = self.port(number);
         port.is_some_and(is_http)
@@ -32,6 +35,9 @@ impl Service {
 
 /// Short names: without a dot, no wildcard and no address, a name is completed with the
 /// namespace of the resource it stands in.
+///
+/// Source: `model/config.go ResolveShortnameToFQDN`; VirtualService reference, hosts,
+/// Destination.host.
 pub(crate) fn complete(host: &str, namespace: &str) -> String {
     let is_short = !host.contains('.') && !host.contains(':') && !host.starts_with('*');
     match is_short && !host.is_empty() {
@@ -41,6 +47,8 @@ pub(crate) fn complete(host: &str, namespace: &str) -> String {
 }
 
 /// The hosts of a VirtualService, completed.
+///
+/// Source: `virtualservice.go resolveVirtualServiceShortnames`.
 pub(crate) fn completed(resource: &Resource, hosts: &[String]) -> Vec<String> {
     let namespace = resource.metadata.namespace_or_default();
     hosts.iter().map(|it| complete(it, namespace)).collect()
@@ -50,6 +58,8 @@ pub(crate) fn completed(resource: &Resource, hosts: &[String]) -> Vec<String> {
 ///
 /// The wildcard is compared as a suffix after its star: `*.a.b` covers `x.a.b`
 /// and `x.y.a.b`, not `a.b`.
+///
+/// Source: `host/name.go Name.Matches`.
 pub(crate) fn overlap(one: &str, other: &str) -> bool {
     match (one.strip_prefix('*'), other.strip_prefix('*')) {
         (Some(one), Some(other)) if one.len() < other.len() => other.ends_with(one),
@@ -61,6 +71,8 @@ pub(crate) fn overlap(one: &str, other: &str) -> bool {
 }
 
 /// Host algebra: whether all that `inner` covers is covered by `outer`.
+///
+/// Source: `host/name.go Name.SubsetOf`.
 fn covers(outer: &str, inner: &str) -> bool {
     match (outer.strip_prefix('*'), inner.strip_prefix('*')) {
         (Some(outer), Some(inner)) => inner.ends_with(outer),
@@ -73,6 +85,8 @@ fn covers(outer: &str, inner: &str) -> bool {
 /// The most specific of some patterns that covers a host: the host itself, else the longest wildcard.
 ///
 /// Of equal ones the first is taken.
+///
+/// Source: `model/config.go MostSpecificHostMatch`, `host/name.go MoreSpecific`.
 pub(crate) fn most_specific<'p, T>(
     host: &str,
     patterns: impl Iterator<Item = (&'p str, T)>,
@@ -90,6 +104,8 @@ pub(crate) fn most_specific<'p, T>(
 /// The index of wildcards: which VirtualService, by number, has the most specific host for
 /// each service. Static conditions are not looked at here: one whose routes are all
 /// filtered out still keeps less specific ones away.
+///
+/// Source: `route.go BuildSidecarVirtualHostWrapper` (the index of the most specific hosts).
 pub(crate) fn owners(
     virtual_services: &[(&Resource, &VirtualService)],
     services: &[&Service],
@@ -108,6 +124,8 @@ pub(crate) fn owners(
 }
 
 /// Whether any of the hosts matches a service, upper and lower case being the same here.
+///
+/// Source: `route.go selectVirtualServices`.
 pub(crate) fn any_service(hosts: &[String], services: &[&Service]) -> bool {
     let matches = |host: &String| {
         let host = host.to_ascii_lowercase();
@@ -121,6 +139,8 @@ pub(crate) fn any_service(hosts: &[String], services: &[&Service]) -> bool {
 /// An exact host is looked up as it is written. A wildcard stands for the services it
 /// matches, save those another VirtualService names more specifically; one that matches
 /// none is a host outside the registry itself.
+///
+/// Source: `route.go separateVSHostsAndServices`.
 pub(crate) fn separate<'s>(
     number: usize,
     hosts: &[String],
@@ -158,6 +178,9 @@ pub(crate) fn separate<'s>(
 /// Own names are the host and the addresses. Aliases are the host with a dot at its
 /// end, and for hosts in the cluster's domain `name.namespace`, `name.namespace.svc`
 /// and, for clients of the same namespace, `name`.
+///
+/// Source: `httproute.go generateVirtualHostDomains`, `GenerateAltVirtualHosts`;
+/// VirtualHost.domains.
 pub(crate) fn domains(service: &Service, client: &str) -> (Vec<String>, Vec<String>) {
     let mut own = vec![service.host.clone()];
     let addresses = service.addresses.iter();

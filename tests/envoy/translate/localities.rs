@@ -12,6 +12,9 @@ use super::Result;
 ///
 /// `places` has the locality of each endpoint of the cluster, in order. Cases write localities
 /// whole, so a share is for one locality, and have no outlier detection, so nothing fails over.
+///
+/// Source: `loadbalancer.go ApplyLocalityLoadBalancer`, `applyLocalityWeights`;
+/// LocalityLoadBalancerSetting.distribute; LocalityLbEndpoints.load_balancing_weight.
 pub(super) fn write(
     cluster: &mut Value,
     setting: &LocalityLoadBalancerSetting,

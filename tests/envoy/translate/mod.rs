@@ -2,8 +2,11 @@
 //!
 //! A second reading of the same resources, written from Istio's behaviour and
 //! not from the library: only the types YAML is read into are shared. Each rule
-//! says in words which behaviour it stands for. What is not translated yet is
-//! refused, never left out, so a case cannot pass because a field was lost.
+//! says in words which behaviour it stands for, and where that is written: files and functions
+//! are those of Istio's pilot (istio/istio, 1.32), fields those of Istio's reference pages
+//! (`HTTPRetry.attempts`), and messages with underscores in their fields those of Envoy's API
+//! (`RouteAction.hash_policy`). What is not translated yet is refused, never left out, so a case
+//! cannot pass because a field was lost.
 
 mod actions;
 mod balancing;
@@ -87,11 +90,14 @@ pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Transl
     endpoints.insert(clusters::PASSTHROUGH.to_owned(), 1);
     let routes = json!({
         "name": ROUTES,
-        // Sidecar, route configuration: the port in Host does not take part in choosing a virtual host.
+        // The port in Host does not take part in choosing a virtual host (`httproute.go
+        // buildSidecarOutboundHTTPRouteConfig`; RouteConfiguration.ignore_port_in_host_matching).
         "ignore_port_in_host_matching": true,
-        // Route configuration: destinations that do not exist are allowed, and answer 503 NC.
+        // Destinations that do not exist are allowed, and answer 503 NC (the same;
+        // RouteConfiguration.validate_clusters).
         "validate_clusters": false,
-        // Route configuration: direct responses of up to 1 MiB.
+        // Direct responses of up to 1 MiB (the same;
+        // RouteConfiguration.max_direct_response_body_size_bytes).
         "max_direct_response_body_size_bytes": 1 << 20,
         "virtual_hosts": virtual_hosts,
     });
@@ -103,6 +109,10 @@ pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Transl
 }
 
 /// Outbound traffic policy REGISTRY_ONLY: an unknown host is answered 502 by the route `block_all`.
+///
+/// Source: `httproute.go buildSidecarOutboundVirtualHosts`, `route.go buildDefaultHTTPRoute` of
+/// `block_all`; Sidecar reference, OutboundTrafficPolicy.mode REGISTRY_ONLY; RouteAction of a
+/// direct response.
 fn black_hole() -> Value {
     json!({
         "name": "block_all",
@@ -117,6 +127,9 @@ fn black_hole() -> Value {
 }
 
 /// Outbound traffic policy ALLOW_ANY: an unknown host goes where the client had it go.
+///
+/// Source: `httproute.go` (the catch-all virtual host `allow_any`); Sidecar reference,
+/// OutboundTrafficPolicy.mode ALLOW_ANY.
 fn allow_any() -> Value {
     json!({
         "name": "allow_any",
@@ -135,6 +148,9 @@ fn allow_any() -> Value {
 }
 
 /// `exportTo`: `.` is the resource's own namespace, `*` all, nothing means all; else namespaces by name.
+///
+/// Source: VirtualService, DestinationRule and ServiceEntry references, exportTo; `push_context.go
+/// initVirtualServices`.
 fn is_visible(export_to: &[String], namespace: &str, client: &str) -> bool {
     let visible = |to: &String| match to.as_str() {
         "*" => true,
@@ -167,6 +183,9 @@ fn registry(resources: &Resources, client: &Client) -> Result<Vec<Service>> {
 }
 
 /// Registry: one service for every host of a ServiceEntry, with its ports, addresses and endpoints.
+///
+/// Source: `serviceentry/conversion.go convertServices`; ServiceEntry reference, hosts, ports,
+/// addresses, endpoints.
 fn services(resource: &Resource, entry: &ServiceEntry) -> Result<Vec<Service>> {
     let mut rest = entry.clone();
     rest.hosts.clear();
@@ -194,6 +213,9 @@ fn services(resource: &Resource, entry: &ServiceEntry) -> Result<Vec<Service>> {
 ///
 /// Visibility and order: first those private to the client's namespace, then those
 /// exported to it by name, then the public ones; within each the oldest first.
+///
+/// Source: `virtualservice.go SelectVirtualServices`, `push_context.go initVirtualServices`;
+/// VirtualService reference, exportTo and gateways.
 fn visible<'r>(
     resources: &'r Resources,
     client: &Client,
@@ -235,6 +257,10 @@ struct Claim<'s> {
 }
 
 /// Sidecar outbound virtual hosts of one port: who owns which host.
+///
+/// Source: `httproute.go BuildSidecarOutboundVirtualHosts`, `route.go
+/// BuildSidecarVirtualHostWrapper`, `buildSidecarVirtualHostsForVirtualService`,
+/// `selectVirtualServices`.
 fn virtual_hosts(
     resources: &Resources,
     registry: &[Service],
@@ -296,6 +322,9 @@ fn virtual_hosts(
 }
 
 /// Virtual host domains: every name once, and the first to claim it keeps it.
+///
+/// Source: `httproute.go BuildSidecarOutboundVirtualHosts` (duplicate domains),
+/// `generateVirtualHostDomains`; VirtualHost.include_request_attempt_count.
 fn assemble(claims: &[Claim<'_>], client: &Client) -> Vec<Value> {
     let all_services = claims.iter().flat_map(|claim| &claim.services);
     let full_names: BTreeSet<&str> = all_services.map(|it| it.host.as_str()).collect();

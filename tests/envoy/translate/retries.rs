@@ -7,13 +7,14 @@ use super::actions::seconds;
 
 /// Retries: two, on failures where nothing was sent and on gRPC servers that are away, unless the
 /// rule says otherwise; a block without attempts switches them off. Status codes among the
-/// conditions become a list of their own (`retry.go ConvertPolicy`, `parseRetryOn`; VirtualService
-/// reference, HTTPRetry.attempts, .retryOn, .perTryTimeout, .backoff).
+/// conditions become a list of their own.
 ///
 /// Hosts tried before are avoided, five times over; not where the rule's one destination has
-/// `consistentHash`, with a key or without (`route.go applyHTTPRouteDestination`, `retry.go
-/// DefaultConsistentHashPolicy`). What the rule says of it goes before both
-/// (HTTPRetry.retryIgnorePreviousHosts).
+/// `consistentHash`, with a key or without. What the rule says of it goes before both.
+///
+/// Source: `retry.go ConvertPolicy`, `DefaultPolicy`, `DefaultConsistentHashPolicy`,
+/// `parseRetryOn`, `route.go applyHTTPRouteDestination`; HTTPRetry.attempts, .retryOn,
+/// .perTryTimeout, .backoff, .retryIgnorePreviousHosts; RetryPolicy.
 pub(super) fn retry_policy(retries: Option<&HttpRetry>, by_hash: bool) -> Option<Value> {
     const DEFAULT: &str =
         "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";

@@ -10,6 +10,9 @@ use super::{Client, Result, Service, delegates};
 /// Compilation of a VirtualService: one route for every match of every rule, in order.
 ///
 /// It ends at the first rule without a match, and at the first route that takes everything.
+///
+/// Source: `route.go BuildHTTPRoutesForVirtualService`, `translateRoute` (the name); VirtualService
+/// reference, HTTPRoute.name and .match, HTTPMatchRequest.name.
 pub(super) fn routes(
     hashes: Hashes<'_>,
     resource: &Resource,
@@ -56,6 +59,8 @@ fn named(action: &Value, name: &str, matched: Value) -> Value {
 }
 
 /// Default route of a service: everything to the whole service at the port dialled.
+///
+/// Source: `route.go BuildDefaultHTTPOutboundRoute`, `hashForService`.
 pub(super) fn default_route(hashes: Hashes<'_>, service: &Service) -> Result<Value> {
     let port = u32::from(hashes.client.port);
     let cluster = cluster_name(port, "", &service.host);
@@ -101,6 +106,9 @@ fn check(resource: &Resource, rule: &HttpRoute) -> Result<()> {
 ///
 /// `gateways`, where it is set, is compared alone: `sourceLabels` and `sourceNamespace` are
 /// not looked at then.
+///
+/// Source: `route.go translateRoute` (port), `sourceMatchHTTP`; HTTPMatchRequest.port, .gateways,
+/// .sourceLabels, .sourceNamespace.
 fn holds_for(condition: &HttpMatchRequest, client: &Client) -> bool {
     let port = condition.port.unwrap_or_default();
     if port != 0 && port != u32::from(client.port) {
@@ -116,6 +124,10 @@ fn holds_for(condition: &HttpMatchRequest, client: &Client) -> bool {
 }
 
 /// Route match: header conditions sorted by name, then the pseudo-headers, the query, the path.
+///
+/// Source: `route.go TranslateRouteMatch`; HTTPMatchRequest.headers, .withoutHeaders, .queryParams,
+/// .method, .authority, .scheme, .ignoreUriCase; RouteMatch.case_sensitive,
+/// HeaderMatcher.treat_missing_header_as_empty.
 fn matcher(condition: &HttpMatchRequest) -> Value {
     let plain = condition.headers.iter();
     let mut headers: Vec<(&str, Value)> = plain
@@ -159,6 +171,9 @@ fn matcher(condition: &HttpMatchRequest) -> Value {
 }
 
 /// Path: no `uri`, or one that says nothing, is the prefix `/`; prefixes are by bytes.
+///
+/// Source: `route.go TranslateRouteMatch`; HTTPMatchRequest.uri; RouteMatch.path, .prefix,
+/// .safe_regex.
 fn path(uri: Option<&StringMatch>) -> Map<String, Value> {
     let specifier = match uri {
         Some(StringMatch::Exact(path)) => ("path", json!(path)),
@@ -171,6 +186,9 @@ fn path(uri: Option<&StringMatch>) -> Map<String, Value> {
 }
 
 /// Header and query matchers have one shape.
+///
+/// Source: `route.go translateHeaderMatch`, `translateQueryParamMatch`; StringMatch; HeaderMatcher
+/// and QueryParameterMatcher.
 fn header(name: &str, value: &StringMatch) -> Value {
     match value {
         value if is_presence(value) => json!({"name": name, "present_match": true}),
@@ -184,6 +202,8 @@ fn header(name: &str, value: &StringMatch) -> Value {
 }
 
 /// Presence: nothing to compare with, or the regular expression `*`, which is no regular expression.
+///
+/// Source: `route.go canBeConvertedToPresentMatch`; HeaderMatcher.present_match.
 fn is_presence(value: &StringMatch) -> bool {
     match value {
         StringMatch::Present => true,
@@ -194,6 +214,8 @@ fn is_presence(value: &StringMatch) -> bool {
 
 /// Catch-all: the prefix `/` or the expression `.*`, and no other condition. The empty prefix
 /// takes everything too and is not recognised.
+///
+/// Source: `route.go IsCatchAllRoute`.
 fn is_catch_all(matched: &Value) -> bool {
     let prefix = matched["prefix"] == json!("/");
     let regex = matched["safe_regex"]["regex"] == json!(".*");

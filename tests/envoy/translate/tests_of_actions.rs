@@ -144,3 +144,55 @@ fn hosts_tried_before_are_avoided_but_where_one_destination_goes_by_hash() {
         assert!(told(true) && !told(false), "{hash}");
     }
 }
+
+/// Functions that carry no rule: they put together what others say, or refuse.
+const PLUMBING: [&str; 14] = [
+    "translate",
+    "knows",
+    "registry",
+    "named",
+    "check",
+    "port",
+    "write",
+    "header",
+    "seconds",
+    "rule",
+    "join",
+    "matches",
+    "of",
+    "is_http",
+];
+
+#[test]
+fn every_rule_says_where_it_is_written() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/envoy/translate");
+    let (mut rules, mut bare) = (0, Vec::new());
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with("tests") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut cited = false;
+        for line in text.lines().map(str::trim_start) {
+            if line.starts_with("///") {
+                cited |= line.contains("Source: ");
+                continue;
+            }
+            let line = line
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("pub(crate) ");
+            if let Some(rest) = line.strip_prefix("fn ") {
+                let name_of = rest.split(['(', '<']).next().unwrap();
+                rules += usize::from(cited);
+                if !cited && !PLUMBING.contains(&name_of) {
+                    bare.push(format!("{name}: {name_of}"));
+                }
+            }
+            cited &= line.starts_with("#[");
+        }
+    }
+    assert!(bare.is_empty(), "without a source: {bare:?}");
+    assert!(rules >= 55, "{rules} rules");
+}
