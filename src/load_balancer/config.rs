@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::hash_policy::{HashCookie, HashPolicy};
-use super::maglev::{DEFAULT_TABLE_SIZE, MAXIMUM_TABLE_SIZE};
+use super::maglev::{DEFAULT_TABLE_SIZE, MAXIMUM_TABLE_SIZE, is_prime};
 use super::policy::{Algorithm, LoadBalancerPolicy};
 use super::ring_hash::MAXIMUM_RING_SIZE;
 use super::warmup;
@@ -122,13 +122,6 @@ fn maglev_table(size: u64, at: At<'_>, found: &mut Diagnostics) -> Algorithm {
         }
     };
     Algorithm::Maglev { table_size }
-}
-
-fn is_prime(number: u64) -> bool {
-    number >= 2
-        && (2..)
-            .take_while(|n| n * n <= number)
-            .all(|n| !number.is_multiple_of(n))
 }
 
 /// Says what is wrong with the keys of a consistent hash.

@@ -25,7 +25,8 @@ struct Filler {
 }
 
 impl Maglev {
-    /// A table of `size` slots, a prime, over endpoints given by key (`ip:port`) and weight.
+    /// A table of `size` slots over endpoints given by key (`ip:port`) and weight. A size that is
+    /// no prime is the next that is one, and 5 000 011 is the most there is.
     ///
     /// ```
     /// use tower_mesh::load_balancer::{Maglev, hash};
@@ -46,6 +47,7 @@ impl Maglev {
 
     /// The same for shares of the whole.
     pub(super) fn of_shares(endpoints: &[(String, f64)], size: u64) -> Self {
+        let size = prime(size);
         let mut sorted: Vec<_> = endpoints.iter().enumerate().collect();
         sorted.sort_by(|(_, (a, x)), (_, (b, y))| a.cmp(b).then(x.total_cmp(y)));
         let filler = |(place, (name, share)): (usize, &(String, f64))| Filler {
@@ -57,7 +59,7 @@ impl Maglev {
             next: 0,
         };
         let mut table = Vec::new();
-        if size > 2 && !endpoints.is_empty() {
+        if !endpoints.is_empty() {
             let mut fillers: Vec<Filler> = sorted.into_iter().map(filler).collect();
             table = fill(&mut fillers, size);
         }
@@ -80,6 +82,21 @@ impl Maglev {
     pub(super) fn places(&self) -> impl Iterator<Item = u32> + '_ {
         self.table.iter().copied()
     }
+}
+
+/// The next prime from a number on. Over another number of slots a walk comes back to where it was
+/// before it has seen them all, and might never find a free one.
+pub(super) fn prime(size: u64) -> u64 {
+    let mut primes = (size.min(MAXIMUM_TABLE_SIZE)..).filter(|it| is_prime(*it));
+    primes.next().unwrap_or(DEFAULT_TABLE_SIZE)
+}
+
+/// Whether a number is a prime.
+pub(super) fn is_prime(number: u64) -> bool {
+    number >= 2
+        && (2..)
+            .take_while(|n| n * n <= number)
+            .all(|n| !number.is_multiple_of(n))
 }
 
 /// Every endpoint in turn takes its next free slot, one of a lesser weight not in every round.

@@ -24,7 +24,8 @@ pub enum Algorithm {
     },
     /// `consistentHash.maglev`.
     Maglev {
-        /// How many slots the table has, a prime; 65 537 unless told, 5 000 011 at most.
+        /// How many slots the table has, a prime or the next one; 65 537 unless told, 5 000 011
+        /// at most.
         table_size: u64,
     },
 }

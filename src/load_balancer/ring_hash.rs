@@ -34,7 +34,8 @@ impl RingHash {
 
     /// The same for shares of the whole.
     pub(super) fn of_shares(endpoints: &[(String, f64)], minimum: u64) -> Self {
-        let least = endpoints.iter().map(|(_, share)| *share);
+        let shares = endpoints.iter().map(|(_, share)| *share);
+        let least = shares.filter(|it| *it > 0.0);
         let least = least.fold(1.0, f64::min);
         let scale = ((least * minimum as f64).ceil() / least).min(MAXIMUM_RING_SIZE as f64);
         let mut ring = Vec::new();

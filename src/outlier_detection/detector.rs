@@ -309,6 +309,10 @@ impl OutlierDetection {
     }
 
     fn eject(&self, endpoints: &[Endpoint], endpoint: &Endpoint, counter: &AtomicU32) {
+        // Failures go on where nobody is let out, and are no reason to wait for the lock.
+        if endpoint.is_ejected() {
+            return;
+        }
         // Only here is the time of day asked for: a row of failures is rare.
         let now = Instant::now();
         let _deciding = self.decide();

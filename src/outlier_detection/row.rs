@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts one failure; whether it is the one that ejects. Exactly one of many at once is.
+/// Counts one failure; whether the row is long enough to eject. It may be longer, for the rules
+/// under which it began may have allowed more.
 pub(super) fn one_more(counter: &AtomicU32, threshold: u32) -> bool {
     let count = counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-    threshold > 0 && count == threshold
+    threshold > 0 && count >= threshold
 }
 
 /// Ends a row of failures; where there is none nothing is written.

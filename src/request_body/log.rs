@@ -112,9 +112,9 @@ impl<B: Body<Data = Bytes>> Log<B> {
         let kept = self.frames.data_from(at);
         let mut hint = self.source.hint();
         if let Some(upper) = hint.upper() {
-            hint.set_upper(upper + kept);
+            hint.set_upper(upper.saturating_add(kept));
         }
-        hint.set_lower(hint.lower() + kept);
+        hint.set_lower(hint.lower().saturating_add(kept));
         hint
     }
 
@@ -153,7 +153,7 @@ impl<B: Body<Data = Bytes>> Log<B> {
             }
         };
         let length = length(&frame);
-        if !self.overflown && self.kept + length <= self.limit {
+        if !self.overflown && self.kept.saturating_add(length) <= self.limit {
             self.kept += length;
             self.frames.push(&frame);
             *at = self.frames.len();

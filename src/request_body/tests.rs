@@ -256,3 +256,36 @@ async fn a_body_that_is_too_long_is_so_though_it_has_ended() {
         assert_eq!(filled, want, "{limit}");
     }
 }
+
+/// Claims an endless body, whatever of it has been read.
+struct Boasts(&'static [u8]);
+
+impl http_body::Body for Boasts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match std::mem::take(&mut self.0) {
+            [] => Poll::Ready(None),
+            text => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text))))),
+        }
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(u64::MAX)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_claims_more_than_can_be_counted_is_kept_all_the_same() {
+    let mut body = RequestBody::new(Boasts(b"text"), ());
+    let replay = body.arm(100);
+    let mut body = Box::pin(body);
+    assert!(body.frame().await.is_some());
+    let again = replay.again().expect("kept");
+    assert_eq!(again.size_hint().exact(), Some(u64::MAX));
+    assert_eq!(read(again).await, "text");
+}

@@ -1,11 +1,14 @@
 //! Which protocol an endpoint is spoken to in, and what HTTP/2 makes of a request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
+use tower_mesh::connection::{ConnectionSettings, Http2KeepAlive, TcpKeepalive, UpstreamProtocol};
+use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::mesh::Mesh;
 
 use crate::support::{get, listen, mesh, upstream};
@@ -115,4 +118,36 @@ async fn leaving_resets_the_stream_and_nothing_else() {
     let reason = tokio::time::timeout(Duration::from_secs(10), told).await;
     assert_eq!(reason.unwrap().unwrap(), h2::Reason::CANCEL);
     assert_eq!(client.send(get("/2")).await.unwrap().status(), 200);
+}
+
+/// Code may set times that no clock reaches, and requests go their way all the same.
+#[tokio::test]
+async fn times_out_of_reach_never_come() {
+    let never = Duration::MAX;
+    let mut settings = ConnectionSettings::default();
+    settings.connect_timeout = never;
+    settings.idle_timeout = Some(never);
+    settings.max_connection_duration = Some(never);
+    settings.http2_keep_alive = Some(Http2KeepAlive::new(never, never));
+    let mut keepalive = TcpKeepalive::default();
+    keepalive.time = Some(never);
+    keepalive.interval = Some(never);
+    settings.tcp_keepalive = Some(keepalive);
+    let settings = Arc::new(settings);
+    for http2 in [false, true] {
+        let (port, seen) = upstream(http2, echo).await;
+        let mesh = mesh("\"\"", &[port]);
+        let endpoint = Endpoint::new(Address::new("127.0.0.1", port), Arc::default());
+        let protocol = match http2 {
+            false => UpstreamProtocol::Http1,
+            true => UpstreamProtocol::Http2,
+        };
+        let endpoint = endpoint.with_protocol(protocol);
+        let endpoint = endpoint.with_settings(Some(settings.clone()));
+        mesh.set_endpoints("a.com", 80, vec![endpoint]);
+        for _ in 0..2 {
+            text(&mesh, Version::HTTP_11).await;
+        }
+        assert_eq!(seen.requests(), 2, "{http2}");
+    }
 }

@@ -319,3 +319,23 @@ fn rings_and_tables_keep_to_the_weights() {
     );
     assert!(near(by_ring) && near(by_table), "{by_ring:?} {by_table:?}");
 }
+
+/// A walk over a table visits every slot only where their number is a prime.
+#[test]
+fn a_table_has_a_prime_number_of_slots_whatever_is_asked_for() {
+    let endpoints = [("a", 1), ("b", 1), ("c", 1)];
+    for (asked, slots) in [(0, 2), (2, 2), (4, 5), (100, 101)] {
+        let table = Maglev::new(&endpoints, asked);
+        assert_eq!(table.places().count(), slots, "{asked}");
+        assert!(table.pick(7, 0).is_some_and(|it| it < 3), "{asked}");
+    }
+    assert_eq!(super::maglev::prime(u64::MAX), 5_000_011);
+}
+
+#[test]
+fn who_has_no_weight_has_no_hash_on_a_ring_and_adds_none() {
+    let ring = RingHash::new(&[("a", 0), ("b", 1), ("c", 1)], 64);
+    assert_eq!(ring.size(), 64);
+    assert!(ring.places().all(|it| it > 0));
+    assert_eq!(RingHash::new(&[("a", 0)], 64).size(), 0);
+}

@@ -113,3 +113,22 @@ async fn what_happens_while_a_plan_is_made_is_seen_by_it() {
     assert!(new.settle(&endpoints, Instant::now()), "and let back");
     assert!(!endpoints[0].is_ejected());
 }
+
+/// Rules that allow shorter rows than there has been one already: its next failure ends it.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_longer_than_new_rules_allow_ends_with_its_next_failure() {
+    let endpoints = endpoints(2);
+    let before = OutlierDetection::new(policy(50), &endpoints, Instant::now());
+    for _ in 0..4 {
+        before.report(&endpoints, 0, status(500));
+    }
+    assert!(!endpoints[0].is_ejected());
+    let stricter = OutlierDetectionPolicy {
+        consecutive_5xx_errors: 3,
+        ..policy(50)
+    };
+    let after = OutlierDetection::new(stricter, &endpoints, Instant::now());
+    let after = after.after(&before, before.changes());
+    after.report(&endpoints, 0, status(500));
+    assert!(endpoints[0].is_ejected());
+}

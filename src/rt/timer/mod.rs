@@ -52,6 +52,8 @@ struct State {
     target: Option<Instant>,
     /// Wakes the task; nothing where it has yet to look at the list.
     task: Option<Waker>,
+    /// The thread has ended, so nobody arms a timer here again.
+    abandoned: bool,
 }
 
 enum Entry {
@@ -62,7 +64,24 @@ enum Entry {
 
 thread_local! {
     /// Nearly always one: a thread seldom drives several runtimes in turn.
-    static LISTS: RefCell<Vec<Arc<List>>> = const { RefCell::new(Vec::new()) };
+    static LISTS: RefCell<Lists> = const { RefCell::new(Lists(Vec::new())) };
+}
+
+struct Lists(Vec<Arc<List>>);
+
+impl Drop for Lists {
+    fn drop(&mut self) {
+        // Else their tasks would stay for as long as their runtimes.
+        for list in &self.0 {
+            let mut state = list.lock();
+            state.abandoned = true;
+            let task = state.task.take();
+            drop(state);
+            if let Some(task) = task {
+                task.wake();
+            }
+        }
+    }
 }
 
 impl Timer {
@@ -148,7 +167,7 @@ impl List {
         let handle = Handle::current();
         let known = LISTS.with_borrow(|lists| {
             let here = |it: &&Arc<Self>| it.runtime == handle.id() && !it.has_ended();
-            lists.iter().find(here).cloned()
+            lists.0.iter().find(here).cloned()
         });
         known.unwrap_or_else(|| {
             let list = Arc::new(Self {
@@ -161,8 +180,8 @@ impl List {
                 sleep: Box::pin(sleep_until(deadline)),
             });
             LISTS.with_borrow_mut(|lists| {
-                lists.retain(|it| !it.has_ended());
-                lists.push(list.clone());
+                lists.0.retain(|it| !it.has_ended());
+                lists.0.push(list.clone());
             });
             list
         })
@@ -245,6 +264,9 @@ impl Future for Watch {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut state = self.list.lock();
+            if state.abandoned {
+                return Poll::Ready(());
+            }
             state.task = Some(cx.waker().clone());
             let Some(target) = state.target else {
                 return Poll::Pending;

@@ -23,7 +23,7 @@ fn ms(n: u64) -> Duration {
 /// Entries in use on this thread.
 fn armed() -> usize {
     LISTS.with_borrow(|lists| {
-        let state = lists[0].lock();
+        let state = lists.0[0].lock();
         let free = |it: &&super::Entry| !matches!(it, super::Entry::Free { .. });
         state.entries.iter().filter(free).count()
     })
@@ -60,7 +60,7 @@ async fn a_dropped_timer_wakes_nobody_and_frees_its_entry() {
         assert_eq!(armed(), 1);
     }
     assert_eq!(armed(), 0);
-    let entries = LISTS.with_borrow(|it| it[0].lock().entries.len());
+    let entries = LISTS.with_borrow(|it| it.0[0].lock().entries.len());
     assert_eq!(entries, 1);
 }
 
@@ -92,7 +92,7 @@ fn each_runtime_has_its_own_and_takes_it_along() {
         assert_eq!(first.block_on(wait(ms(7))), ms(7));
         assert_eq!(second.block_on(wait(ms(9))), ms(9));
     }
-    assert_eq!(LISTS.with_borrow(Vec::len), 2);
+    assert_eq!(LISTS.with_borrow(|it| it.0.len()), 2);
     let mut timer = Timer::after(ms(10));
     first.block_on(async {
         assert!(
@@ -124,4 +124,34 @@ fn many_threads_of_one_runtime() {
             assert!(it.await.expect("it ends") >= ms(n as u64 % 7));
         }
     });
+}
+
+/// A thread that has ended keeps nothing in the runtime it waited under, and takes no timer along.
+#[test]
+fn a_thread_that_ends_leaves_no_task_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    for _ in 0..10 {
+        let handle = runtime.handle().clone();
+        let armed = std::thread::spawn(move || {
+            handle.block_on(async {
+                let mut timer = Timer::after(ms(1));
+                let polled = poll_fn(|cx| std::task::Poll::Ready(timer.poll(cx))).await;
+                assert!(polled.is_pending());
+                timer
+            })
+        });
+        let mut timer = armed.join().expect("no panic");
+        runtime.block_on(poll_fn(|cx| timer.poll(cx)));
+    }
+    // That of the thread of this test, which is still there.
+    let mut looks = 0;
+    while runtime.metrics().num_alive_tasks() > 1 {
+        looks += 1;
+        assert!(looks < 1_000_000, "tasks are left");
+        std::thread::yield_now();
+    }
 }

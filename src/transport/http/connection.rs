@@ -19,7 +19,7 @@ use crate::connection::ConnectionSettings;
 use crate::endpoint::Address;
 use crate::failure::{Failure, HttpError};
 use crate::limits::Permit;
-use crate::rt::later;
+use crate::rt::{FAR, later};
 
 /// The most bytes of response headers taken, as Envoy's default says.
 const MAX_HEADERS: usize = 60 << 10;
@@ -218,9 +218,10 @@ async fn open(
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEADERS as u32);
         if let Some(pings) = settings.http2_keep_alive {
+            // Hyper adds them to the time of day, and panics where that has no such time.
             builder
-                .keep_alive_interval(pings.interval)
-                .keep_alive_timeout(pings.timeout)
+                .keep_alive_interval(pings.interval.min(FAR))
+                .keep_alive_timeout(pings.timeout.min(FAR))
                 .keep_alive_while_idle(true);
         }
         let most = settings.max_concurrent_streams.unwrap_or(u32::MAX) as usize;
