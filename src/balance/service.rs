@@ -14,7 +14,7 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 use super::Group;
-use crate::context::{Connection, DirectPeer, ResponseFlags, forwarded_for};
+use crate::context::{Connection, ResponseFlags, source_of};
 use crate::endpoint::{Endpoint, InFlight};
 use crate::failure::ClassifyFailure;
 use crate::load_balancer::{Keyed, hash_request};
@@ -102,9 +102,7 @@ impl Group {
         let mut from = Keyed::new(authority, request.uri().query(), request.headers());
         let connection = request.extensions().get::<Connection>();
         from.connection = connection.map(|it| (it.remote, it.local));
-        if request.extensions().get::<DirectPeer>().is_none() {
-            from.source = forwarded_for(request.headers());
-        }
+        from.source = source_of(request);
         hash_request(&self.keys, &from, self.dice.next_u64(), cookies)
     }
 }

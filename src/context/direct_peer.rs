@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Request};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -10,6 +10,15 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// edge has settled it: the address of who connected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DirectPeer(pub(crate) SocketAddr);
+
+/// Who a request is from, where that is not who connected: the last address of `x-forwarded-for`,
+/// unless an edge has settled already who it is.
+pub(crate) fn source_of<B>(request: &Request<B>) -> Option<IpAddr> {
+    match request.extensions().get::<DirectPeer>() {
+        Some(_) => None,
+        None => forwarded_for(request.headers()),
+    }
+}
 
 /// Who sent a request first, as far as the hop before says so: the last address of
 /// `x-forwarded-for`.

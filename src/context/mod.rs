@@ -11,7 +11,7 @@ mod preflight;
 pub(crate) use absolute_target::AbsoluteTarget;
 pub use claims::Claims;
 pub use connection::Connection;
-pub(crate) use direct_peer::{DirectPeer, forwarded_for};
+pub(crate) use direct_peer::{DirectPeer, forwarded_for, source_of};
 pub use flags::ResponseFlags;
 pub use matched_path::MatchedPath;
 pub use preflight::Preflight;

@@ -7,7 +7,7 @@ use http::Request;
 use http::header::{HOST, HeaderValue};
 use http::uri::Authority;
 
-use crate::context::{Connection, DirectPeer, forwarded_for};
+use crate::context::{Connection, source_of};
 use crate::endpoint::{Address, Endpoint};
 use crate::host;
 use crate::load_balancer::{HashPolicy, Keyed, hash_request};
@@ -41,12 +41,10 @@ impl Balancing {
         let mut from = Keyed::new(authority, request.uri().query(), request.headers());
         let connection = request.extensions().get::<Connection>();
         from.connection = connection.map(|it| (it.remote, it.local));
-        let by_source = self.keys.contains(&HashPolicy::SourceIp);
-        // An edge has settled already who the client is.
-        if by_source && request.extensions().get::<DirectPeer>().is_none() {
+        if self.keys.contains(&HashPolicy::SourceIp) {
             let nobody = !proxy && connection.is_none();
-            from.source = forwarded_for(request.headers())
-                .or_else(|| nobody.then_some(Ipv4Addr::LOCALHOST.into()));
+            from.source =
+                source_of(request).or_else(|| nobody.then_some(Ipv4Addr::LOCALHOST.into()));
         }
         hash_request(&self.keys, &from, roll, cookies)
     }
