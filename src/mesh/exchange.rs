@@ -137,17 +137,19 @@ impl Notes {
         request: &mut Request<B>,
     ) -> Result<Routed, LocalReply> {
         let proxy = matches!(border, Border::Proxy { .. });
-        if proxy {
-            hop::read_host(request);
+        match border {
+            Border::Client => {}
+            Border::Proxy { .. } => hop::read_host(request),
+            Border::Inbound { .. } => hop::settle_host(request),
         }
         // What is no proper request ends its connection.
         let unread = std::mem::replace(&mut self.unread, true);
-        if proxy {
+        if !matches!(border, Border::Client) {
             // What cannot be read as a request of HTTP/1.1 is no gRPC call either.
             let http1 = request.version() == Version::HTTP_11;
             codec::check(request).inspect_err(|_| self.grpc &= !http1)?;
             if !prepare::has_authority(request) {
-                return Err(prepare::no_host());
+                return Err(prepare::no_host(false));
             }
         }
         let normal = prepare::normalize(request, mesh.shared.path_normalization, proxy);
@@ -178,7 +180,9 @@ impl Notes {
             Border::Client | Border::Inbound { .. } => request.uri().scheme_str().unwrap_or("http"),
             Border::Proxy { .. } => hop::scheme(request).ok_or_else(no_route)?,
         };
-        let named = prepare::authority(request).ok_or_else(prepare::no_host)?;
+        let named = prepare::authority(request);
+        let client = matches!(border, Border::Client);
+        let named = named.ok_or_else(|| prepare::no_host(client))?;
         let head = RequestHead::of_target(
             request.method().as_str(),
             scheme,

@@ -109,7 +109,7 @@ fn receive(
         hop::read_host(request);
         codec::check(request)?;
         if !prepare::has_authority(request) {
-            return Err(prepare::no_host());
+            return Err(prepare::no_host(false));
         }
     }
     prepare::normalize(request, mesh.shared.path_normalization, proxy)?;
@@ -120,6 +120,6 @@ fn receive(
         request.uri().scheme_str().unwrap_or("http")
     };
     let scheme = scheme.to_owned();
-    let named = prepare::authority(request).ok_or_else(prepare::no_host)?;
+    let named = prepare::authority(request).ok_or_else(|| prepare::no_host(!proxy))?;
     Ok((named.authority.to_owned(), scheme))
 }

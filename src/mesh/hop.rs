@@ -58,6 +58,17 @@ pub(super) fn read_host<B>(request: &mut Request<B>) {
     }
 }
 
+/// The same where the request stays in this process: nothing is added where one host is named.
+pub(super) fn settle_host<B>(request: &mut Request<B>) {
+    let mut named = request.headers().get_all(HOST).iter();
+    let first = named.next().map(HeaderValue::as_bytes);
+    let target = request.uri().authority().map(|it| it.as_str().as_bytes());
+    let same = first.is_none() || target.is_none() || first == target;
+    if !same || named.next().is_some() {
+        read_host(request);
+    }
+}
+
 /// Another protocol that a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Upgrade {

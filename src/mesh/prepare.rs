@@ -98,7 +98,13 @@ pub(super) fn bad_request() -> LocalReply {
         .details("http1.invalid_url")
 }
 
-/// The answer to a request that names no host.
-pub(super) fn no_host() -> LocalReply {
-    LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE).details("missing_host_header")
+/// The answer to a request that names no host; a client is told in words, where a sidecar says
+/// nothing.
+pub(super) fn no_host(client: bool) -> LocalReply {
+    let reply = LocalReply::new(StatusCode::BAD_REQUEST, ResponseFlags::NONE);
+    let reply = reply.details("missing_host_header");
+    match client {
+        true => reply.body("the request names no host, neither in its URI nor in a Host header"),
+        false => reply,
+    }
 }

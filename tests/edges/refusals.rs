@@ -21,289 +21,245 @@ const BAD: Answer = (400, "Bad Request");
 const ROUTED: Answer = (200, "routed");
 /// The host is not declared.
 const UNKNOWN: Answer = (502, "");
+const OLD: Answer = (426, "Upgrade Required");
+const NO_CODING: Answer = (501, "Not Implemented");
 const TOO_LARGE: Answer = (431, "Request Header Fields Too Large");
 /// hyper's own, before any layer.
 const BY_HYPER: Answer = (400, "");
 const TOO_LARGE_BY_HYPER: Answer = (431, "");
 
-/// Bytes, a character a byte.
-fn bytes(text: &str) -> Vec<u8> {
-    text.chars().map(|c| c as u8).collect()
+impl Row {
+    /// A request that both answer alike; its characters are bytes.
+    fn alike(name: &'static str, head: &str, answer: Answer) -> Self {
+        Self {
+            name,
+            request: format!("{head}\r\n\r\n").chars().map(|c| c as u8).collect(),
+            envoy: answer,
+            ours: answer,
+            documented: "",
+        }
+    }
+
+    /// The same for more lines, or a body, after those of a plain request.
+    fn lines(name: &'static str, lines: &str, answer: Answer) -> Self {
+        let head = format!("GET / HTTP/1.1\r\nhost: a.com\r\n{lines}");
+        Self::alike(name, &head, answer)
+    }
+
+    /// The same where this crate answers otherwise.
+    fn but(self, ours: Answer, documented: &'static str) -> Self {
+        Self {
+            ours,
+            documented,
+            ..self
+        }
+    }
 }
+
+/// Heads that both answer alike: hosts, then targets, then methods and versions.
+const HEADS: &[(&str, &str, Answer)] = &[
+    ("plain", "GET / HTTP/1.1\r\nhost: a.com", ROUTED),
+    ("upper case", "GET / HTTP/1.1\r\nhost: A.COM", ROUTED),
+    ("with a port", "GET / HTTP/1.1\r\nhost: a.com:99999", ROUTED),
+    ("an empty port", "GET / HTTP/1.1\r\nhost: a.com:", ROUTED),
+    (
+        "letters for a port",
+        "GET / HTTP/1.1\r\nhost: a.com:abc",
+        ROUTED,
+    ),
+    ("a trailing dot", "GET / HTTP/1.1\r\nhost: a.com.", ROUTED),
+    ("somebody's", "GET / HTTP/1.1\r\nhost: u@a.com", UNKNOWN),
+    ("no host", "GET / HTTP/1.1", (400, "")),
+    ("an empty host", "GET / HTTP/1.1\r\nhost:", UNKNOWN),
+    (
+        "two hosts",
+        "GET / HTTP/1.1\r\nhost: a.com\r\nhost: b.com",
+        UNKNOWN,
+    ),
+    (
+        "a host twice",
+        "GET / HTTP/1.1\r\nhost: a.com\r\nhost: a.com",
+        UNKNOWN,
+    ),
+    ("a space", "GET / HTTP/1.1\r\nhost: a com", BAD),
+    ("a comma", "GET / HTTP/1.1\r\nhost: a.com,b.com", UNKNOWN),
+    (
+        "a comma and a space",
+        "GET / HTTP/1.1\r\nhost: a.com, b.com",
+        BAD,
+    ),
+    (
+        "another alphabet",
+        "GET / HTTP/1.1\r\nhost: b\u{fc}cher",
+        BAD,
+    ),
+    ("an address", "GET / HTTP/1.1\r\nhost: [::1]:80", UNKNOWN),
+    ("a percent sign", "GET / HTTP/1.1\r\nhost: a%2ecom", UNKNOWN),
+    (
+        "a slash in the host",
+        "GET / HTTP/1.1\r\nhost: a.com/x",
+        BAD,
+    ),
+    ("an underscore", "GET / HTTP/1.1\r\nhost: a_b.com", UNKNOWN),
+    (
+        "a list as a target",
+        "GET http://a.com,b.com/ HTTP/1.1\r\nhost: a.com",
+        BAD,
+    ),
+    (
+        "an absolute target",
+        "GET http://a.com/ HTTP/1.1\r\nhost: b.com",
+        ROUTED,
+    ),
+    (
+        "an absolute target alone",
+        "GET http://a.com/ HTTP/1.1",
+        ROUTED,
+    ),
+    (
+        "a scheme in capitals",
+        "GET hTTp://a.com/ HTTP/1.1\r\nhost: b.com",
+        ROUTED,
+    ),
+    (
+        "somebody's target",
+        "GET http://u@a.com/ HTTP/1.1\r\nhost: b.com",
+        ROUTED,
+    ),
+    (
+        "another scheme",
+        "GET ftp://a.com/ HTTP/1.1\r\nhost: a.com",
+        BAD,
+    ),
+    ("no slash", "GET a HTTP/1.1\r\nhost: a.com", BAD),
+    ("a star", "GET * HTTP/1.1\r\nhost: a.com", BAD),
+    (
+        "a star of OPTIONS",
+        "OPTIONS * HTTP/1.1\r\nhost: a.com",
+        (404, ""),
+    ),
+    (
+        "a tunnel",
+        "CONNECT a.com:80 HTTP/1.1\r\nhost: a.com:80",
+        (404, ""),
+    ),
+    (
+        "a tunnel without a port",
+        "CONNECT a.com HTTP/1.1\r\nhost: a.com",
+        BAD,
+    ),
+    (
+        "a tunnel to a path",
+        "CONNECT / HTTP/1.1\r\nhost: a.com",
+        BAD,
+    ),
+    (
+        "nothing, escaped",
+        "GET /%00 HTTP/1.1\r\nhost: a.com",
+        (400, ""),
+    ),
+    (
+        "a percent sign alone",
+        "GET /% HTTP/1.1\r\nhost: a.com",
+        ROUTED,
+    ),
+    ("a fragment", "GET /a#f HTTP/1.1\r\nhost: a.com", ROUTED),
+    ("small letters", "get / HTTP/1.1\r\nhost: a.com", BAD),
+    ("no such method", "FOO / HTTP/1.1\r\nhost: a.com", BAD),
+    ("long ago", "GET / HTTP/1.0\r\nhost: a.com", OLD),
+];
+
+/// Lines of headers that both answer alike.
+const LINES: &[(&str, &str, Answer)] = &[
+    ("eight bits in a value", "x: \u{e9}", ROUTED),
+    ("an underscore in a name", "x_y: a", ROUTED),
+    ("a control to the proxy", "x-envoy-retry-on: 5xx", ROUTED),
+    ("a name taken off", "connection: x-forwarded-for", BAD),
+    (
+        "another protocol",
+        "connection: upgrade\r\nupgrade: foo",
+        (403, ""),
+    ),
+    (
+        "an unknown coding",
+        "transfer-encoding: gzip, chunked\r\n\r\n0",
+        NO_CODING,
+    ),
+];
+
+/// Lines that Envoy refuses with a text, and hyper without one before any layer sees them.
+const LINES_FOR_HYPER: &[(&str, &str)] = &[
+    ("nothing in a value", "x: a\0b"),
+    ("a name with a space", "x y: a"),
+    ("a space before the colon", "x : a"),
+    ("no name", ": a"),
+    ("no colon", "x"),
+    ("a length of letters", "content-length: a"),
+    ("a length below nothing", "content-length: -1"),
+    ("a length with a sign", "content-length: +0"),
+    (
+        "two lengths",
+        "content-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    ),
+    ("a list of lengths", "content-length: 1, 1\r\n\r\na"),
+];
 
 /// All of them.
 pub(crate) fn rows() -> Vec<Row> {
-    let long = "x".repeat(61 << 10);
+    let framing = "a length beside chunks";
+    let refused = "request targets hyper refuses";
+    let by_hyper = "requests hyper refuses itself";
+    let other = "versions and transfer codings that hyper does not know";
+    let get = |name, target: &str, answer| {
+        Row::alike(
+            name,
+            &format!("GET {target} HTTP/1.1\r\nhost: a.com"),
+            answer,
+        )
+    };
     let many = |count: usize| {
         (0..count)
             .map(|n| format!("x-{n}: y\r\n"))
             .collect::<String>()
     };
-    let same = |name, head: String, answer| Row {
-        name,
-        request: bytes(&format!("{head}\r\n\r\n")),
-        envoy: answer,
-        ours: answer,
-        documented: "",
-    };
-    let get = |name, rest: &str, answer| same(name, format!("GET {rest}"), answer);
-    let lines = |name, lines: &str, answer| {
-        same(
-            name,
-            format!("GET / HTTP/1.1\r\nhost: a.com\r\n{lines}"),
-            answer,
+    let long = "x".repeat(61 << 10);
+    let heads = HEADS
+        .iter()
+        .map(|(name, head, answer)| Row::alike(name, head, *answer));
+    let lines = LINES
+        .iter()
+        .map(|(name, lines, answer)| Row::lines(name, lines, *answer));
+    let for_hyper = LINES_FOR_HYPER.iter();
+    let for_hyper =
+        for_hyper.map(|(name, lines)| Row::lines(name, lines, BAD).but(BY_HYPER, by_hyper));
+    let others = [
+        get("eight bits", "/\u{e9}", BAD).but(BY_HYPER, by_hyper),
+        get("nothing", "/\0", BAD).but(BY_HYPER, by_hyper),
+        get("a bracket", "/<a>", ROUTED).but(BY_HYPER, refused),
+        get("a long target", &format!("/{long}"), TOO_LARGE),
+        Row::alike("longer ago", "GET /", OLD).but(BY_HYPER, other),
+        Row::alike("a version to come", "GET / HTTP/2.0\r\nhost: a.com", OLD).but(BY_HYPER, other),
+        Row::lines("61 KiB of headers", &format!("x: {long}"), TOO_LARGE),
+        Row::lines("99 more headers", many(99).trim_end(), ROUTED),
+        Row::lines("100 more headers", many(100).trim_end(), TOO_LARGE)
+            .but(TOO_LARGE_BY_HYPER, by_hyper),
+        Row::lines("a folded header", "x: a\r\n b", ROUTED)
+            .but(BY_HYPER, "a header folded over two lines"),
+        Row::lines("the identity", "transfer-encoding: identity", NO_CODING).but(BY_HYPER, other),
+        Row::lines(
+            "a length twice",
+            "content-length: 0\r\ncontent-length: 0",
+            BAD,
         )
-    };
-    let differ = |row: Row, ours, documented| Row {
-        ours,
-        documented,
-        ..row
-    };
-    let framing = "a length beside chunks";
-    let refused = "request targets hyper refuses";
-    let by_hyper = "requests hyper refuses itself";
-    let other = "versions and transfer codings that hyper does not know";
-    vec![
-        get("plain", "/ HTTP/1.1\r\nhost: a.com", ROUTED),
-        // Hosts.
-        get("upper case", "/ HTTP/1.1\r\nhost: A.COM", ROUTED),
-        get("with a port", "/ HTTP/1.1\r\nhost: a.com:99999", ROUTED),
-        get("an empty port", "/ HTTP/1.1\r\nhost: a.com:", ROUTED),
-        get("a port of letters", "/ HTTP/1.1\r\nhost: a.com:abc", ROUTED),
-        get("a trailing dot", "/ HTTP/1.1\r\nhost: a.com.", ROUTED),
-        get("somebody's", "/ HTTP/1.1\r\nhost: u@a.com", UNKNOWN),
-        get("no host", "/ HTTP/1.1", (400, "")),
-        get("an empty host", "/ HTTP/1.1\r\nhost:", UNKNOWN),
-        get(
-            "two hosts",
-            "/ HTTP/1.1\r\nhost: a.com\r\nhost: b.com",
-            UNKNOWN,
-        ),
-        get(
-            "a host twice",
-            "/ HTTP/1.1\r\nhost: a.com\r\nhost: a.com",
-            UNKNOWN,
-        ),
-        get("a space", "/ HTTP/1.1\r\nhost: a com", BAD),
-        get("a comma", "/ HTTP/1.1\r\nhost: a.com,b.com", UNKNOWN),
-        get(
-            "a comma and a space",
-            "/ HTTP/1.1\r\nhost: a.com, b.com",
+        .but(ROUTED, framing),
+        Row::lines(
+            "a length beside chunks",
+            "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0",
             BAD,
-        ),
-        get("another alphabet", "/ HTTP/1.1\r\nhost: b\u{fc}cher", BAD),
-        get("an address", "/ HTTP/1.1\r\nhost: [::1]:80", UNKNOWN),
-        get("a percent sign", "/ HTTP/1.1\r\nhost: a%2ecom", UNKNOWN),
-        get("a slash in the host", "/ HTTP/1.1\r\nhost: a.com/x", BAD),
-        get("an underscore", "/ HTTP/1.1\r\nhost: a_b.com", UNKNOWN),
-        // Targets.
-        get(
-            "a comma in the target",
-            "http://a.com,b.com/ HTTP/1.1\r\nhost: a.com",
-            BAD,
-        ),
-        get(
-            "an absolute target",
-            "http://a.com/ HTTP/1.1\r\nhost: b.com",
-            ROUTED,
-        ),
-        get("an absolute target alone", "http://a.com/ HTTP/1.1", ROUTED),
-        get(
-            "a scheme in capitals",
-            "hTTp://a.com/ HTTP/1.1\r\nhost: b.com",
-            ROUTED,
-        ),
-        get(
-            "somebody's target",
-            "http://u@a.com/ HTTP/1.1\r\nhost: b.com",
-            ROUTED,
-        ),
-        get(
-            "another scheme",
-            "ftp://a.com/ HTTP/1.1\r\nhost: a.com",
-            BAD,
-        ),
-        get("no slash", "a HTTP/1.1\r\nhost: a.com", BAD),
-        get("a star", "* HTTP/1.1\r\nhost: a.com", BAD),
-        same(
-            "a star of OPTIONS",
-            "OPTIONS * HTTP/1.1\r\nhost: a.com".to_owned(),
-            (404, ""),
-        ),
-        same(
-            "a tunnel",
-            "CONNECT a.com:80 HTTP/1.1\r\nhost: a.com:80".to_owned(),
-            (404, ""),
-        ),
-        same(
-            "a tunnel without a port",
-            "CONNECT a.com HTTP/1.1\r\nhost: a.com".to_owned(),
-            BAD,
-        ),
-        same(
-            "a tunnel to a path",
-            "CONNECT / HTTP/1.1\r\nhost: a.com".to_owned(),
-            BAD,
-        ),
-        differ(
-            get("eight bits", "/\u{e9} HTTP/1.1\r\nhost: a.com", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        get(
-            "nothing, escaped",
-            "/%00 HTTP/1.1\r\nhost: a.com",
-            (400, ""),
-        ),
-        differ(
-            get("nothing", "/\0 HTTP/1.1\r\nhost: a.com", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        get("a percent sign alone", "/% HTTP/1.1\r\nhost: a.com", ROUTED),
-        get("a fragment", "/a#f HTTP/1.1\r\nhost: a.com", ROUTED),
-        differ(
-            get("a bracket", "/<a> HTTP/1.1\r\nhost: a.com", ROUTED),
-            BY_HYPER,
-            refused,
-        ),
-        get(
-            "a long target",
-            &format!("/{long} HTTP/1.1\r\nhost: a.com"),
-            TOO_LARGE,
-        ),
-        // Methods and versions.
-        same(
-            "small letters",
-            "get / HTTP/1.1\r\nhost: a.com".to_owned(),
-            BAD,
-        ),
-        same(
-            "no such method",
-            "FOO / HTTP/1.1\r\nhost: a.com".to_owned(),
-            BAD,
-        ),
-        get(
-            "long ago",
-            "/ HTTP/1.0\r\nhost: a.com",
-            (426, "Upgrade Required"),
-        ),
-        differ(
-            get("longer ago", "/", (426, "Upgrade Required")),
-            BY_HYPER,
-            other,
-        ),
-        differ(
-            get(
-                "a version to come",
-                "/ HTTP/2.0\r\nhost: a.com",
-                (426, "Upgrade Required"),
-            ),
-            BY_HYPER,
-            other,
-        ),
-        // Headers.
-        lines("61 KiB of headers", &format!("x: {long}"), TOO_LARGE),
-        lines("99 more headers", many(99).trim_end(), ROUTED),
-        differ(
-            lines("100 more headers", many(100).trim_end(), TOO_LARGE),
-            TOO_LARGE_BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines("nothing in a value", "x: a\0b", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines("a name with a space", "x y: a", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines("a space before the colon", "x : a", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(lines("no name", ": a", BAD), BY_HYPER, by_hyper),
-        differ(lines("no colon", "x", BAD), BY_HYPER, by_hyper),
-        lines("eight bits in a value", "x: \u{e9}", ROUTED),
-        lines("an underscore in a name", "x_y: a", ROUTED),
-        differ(
-            lines("a folded header", "x: a\r\n b", ROUTED),
-            BY_HYPER,
-            "a header folded over two lines",
-        ),
-        lines("a control to the proxy", "x-envoy-retry-on: 5xx", ROUTED),
-        lines("a name taken off", "connection: x-forwarded-for", BAD),
-        lines(
-            "another protocol",
-            "connection: upgrade\r\nupgrade: foo",
-            (403, ""),
-        ),
-        // Bodies.
-        lines(
-            "an unknown coding",
-            "transfer-encoding: gzip, chunked\r\n\r\n0",
-            (501, "Not Implemented"),
-        ),
-        differ(
-            lines(
-                "the identity",
-                "transfer-encoding: identity",
-                (501, "Not Implemented"),
-            ),
-            BY_HYPER,
-            other,
-        ),
-        differ(
-            lines("a length of letters", "content-length: a", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines("a length below nothing", "content-length: -1", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines("a length with a sign", "content-length: +0", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines(
-                "two lengths",
-                "content-length: 1\r\ncontent-length: 2\r\n\r\nab",
-                BAD,
-            ),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines("a list of lengths", "content-length: 1, 1\r\n\r\na", BAD),
-            BY_HYPER,
-            by_hyper,
-        ),
-        differ(
-            lines(
-                "a length twice",
-                "content-length: 0\r\ncontent-length: 0",
-                BAD,
-            ),
-            ROUTED,
-            framing,
-        ),
-        differ(
-            lines(
-                "a length beside chunks",
-                "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0",
-                BAD,
-            ),
-            ROUTED,
-            framing,
-        ),
-    ]
+        )
+        .but(ROUTED, framing),
+    ];
+    heads.chain(lines).chain(for_hyper).chain(others).collect()
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Requests that hyper lets through and Envoy refuses: refused by `forward` in the same way.
+//! Requests that hyper lets through and Envoy refuses: refused by `forward`, and by the rules around
+//! a service of one's own, in the same way.
 //!
 //! The statuses and texts are those a real Envoy 1.40 answers with under Istio's settings:
 //! `tests/envoy/refused.rs` asks it.
@@ -9,17 +10,17 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tower::Layer as _;
 use tower_mesh::api::{HttpRoute, Resources, ServiceEntry, VirtualService};
 use tower_mesh::mesh::Mesh;
 
-use crate::refusals::rows;
+use crate::refusals::{Answer, rows};
 
-/// A proxy for `a.com`, whose requests a rule answers.
-async fn proxy() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+/// A mesh for `a.com`, whose requests a rule answers.
+fn mesh() -> Mesh {
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
     let resources = Resources::new()
-        .with("a", ServiceEntry::http("a.com", [address]))
+        .with("a", ServiceEntry::http("a.com", [nowhere]))
         .with(
             "a",
             VirtualService::of_hosts(["a.com"]).http([HttpRoute::answer(200, "routed")]),
@@ -28,8 +29,12 @@ async fn proxy() -> SocketAddr {
         .resources(resources)
         .registry_only(true)
         .build();
-    let (mesh, _) = built.unwrap_or_else(|found| panic!("{found}"));
-    let router = Router::new().fallback_service(mesh.forward());
+    built.unwrap_or_else(|found| panic!("{found}")).0
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
@@ -72,19 +77,38 @@ fn read_answer(stream: &mut TcpStream) -> Vec<u8> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn as_envoy_refuses_them() {
-    let address = proxy().await;
+/// Sends all of them; `ours` says what becomes of an answer that a proxy gives.
+fn check(address: SocketAddr, ours: fn(Answer) -> Answer) {
     let mut wrong = Vec::new();
     for row in rows() {
         let got = send(address, &row.request);
-        let (status, body) = row.ours;
+        let (status, body) = ours(row.ours);
         if got != (status, body.to_owned()) {
             let name = row.name;
             wrong.push(format!("{name}: {got:?}, not {status} {body:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_refuses_as_envoy_does() {
+    let proxy = serve(Router::new().fallback_service(mesh().forward())).await;
+    check(proxy, |answer| answer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_do_rules_around_a_service() {
+    let inside = Router::new().fallback(|| async { "inside" });
+    let app = mesh().inbound_layer().layer(inside);
+    let address = serve(Router::new().fallback_service(app)).await;
+    check(address, |answer| match answer {
+        // What no rule is for is the service's own matter.
+        (502, "") => (200, "inside"),
+        // So are other protocols, which it may speak.
+        (403, "") => (200, "routed"),
+        answer => answer,
+    });
 }
 
 /// What hyper takes off before anybody sees it cannot be refused; it does not go on either, so that
@@ -97,10 +121,7 @@ async fn what_cannot_be_refused_goes_on_without_its_second_meaning() {
         ServiceEntry::http("a.com", [upstream.local_addr().unwrap()]),
     );
     let (mesh, _) = Mesh::builder().resources(resources).build().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = Router::new().fallback_service(mesh.forward());
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let address = serve(Router::new().fallback_service(mesh.forward())).await;
     let upstream = std::thread::spawn(move || {
         let mut heads = Vec::new();
         for _ in 0..4 {

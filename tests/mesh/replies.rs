@@ -75,7 +75,11 @@ async fn a_client_gets_an_error_that_says_its_kind() {
             ErrorKind::InvalidRequest,
             "path_normalization_failed (400)",
         ),
-        ("/", ErrorKind::InvalidRequest, "missing_host_header (400)"),
+        (
+            "/",
+            ErrorKind::InvalidRequest,
+            "the request names no host, neither in its URI nor in a Host header (400)",
+        ),
     ] {
         let error = failure(url).await;
         assert_eq!(
