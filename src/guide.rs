@@ -61,13 +61,55 @@
 //! # }
 //! ```
 //!
-//! **tonic.** A generated client takes the mesh's in place of a channel, with an origin:
-//! `GreeterClient::with_origin(mesh.client(), "http://greeter".parse()?)`. Each call is balanced by
-//! itself, and what the mesh answers comes as a gRPC status. Say `protocol: GRPC` at the service's
-//! port, or begin its name with `grpc`.
+//! Rules stand around whatever else is around the router (state, middleware, layers of tower-http),
+//! and a [`MeshClient`](crate::mesh::MeshClient) is at home in a handler's state: it is `Clone`,
+//! `Send` and `Sync`. It takes the requests of axum as they are, and its responses are axum's with
+//! `into_response()`.
 //!
-//! **reqwest, or any service of your own,** carries the requests with
-//! [`client_with`](crate::mesh::Mesh::client_with); whole programs lie in the folder `examples`.
+//! **tonic.** A generated client takes the mesh's in place of a channel, with an origin, for tonic's
+//! calls say a path alone. Each call is balanced by itself, and what the mesh answers comes as a gRPC
+//! status. Say `protocol: GRPC` at the service's port, or begin its name with `grpc`.
+//!
+//! ```
+//! # #[cfg(feature = "client")]
+//! # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+//! # fn token(request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> { Ok(request) }
+//! use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+//!
+//! let mut health = HealthClient::with_origin(mesh.client(), "http://greeter".parse()?);
+//! let answer = health.check(HealthCheckRequest::default()).await?;
+//! // Beside an interceptor the client itself is told the origin.
+//! let channel = mesh.client().with_origin("http://greeter".parse()?);
+//! let health = HealthClient::with_interceptor(channel, token);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Around a server of tonic's stand rules as around a router:
+//! `Server::builder().layer(mesh.inbound_layer())`.
+//!
+//! **reqwest** goes on either side: as what carries requests to endpoints, with
+//! [`client_with`](crate::mesh::Mesh::client_with), as any tower service of your own does, and as the
+//! types that requests are written in. Its own retries and redirects are to be off, for those are
+//! the rules' to say. The second of the two is this; `examples/reqwest.rs` has both:
+//!
+//! ```
+//! # #[cfg(feature = "client")]
+//! # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+//! let http = reqwest::Client::builder()
+//!     .retry(reqwest::retry::never())
+//!     .redirect(reqwest::redirect::Policy::none())
+//!     .build()?;
+//! let request = http.post("http://reviews/1").body("five stars").build()?;
+//! let request: http::Request<reqwest::Body> = request.try_into()?;
+//! let response = mesh.client().send(request).await?;
+//! let response = reqwest::Response::from(response.map(reqwest::Body::wrap));
+//! println!("{}", response.text().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whole programs lie in the folder `examples`.
 //!
 //! **Other rules** take the place of those in force with [`apply`](crate::mesh::Mesh::apply), while
 //! requests are under way and without losing one. Rules need no YAML: see [`api`](crate::api).
@@ -78,7 +120,7 @@
 //!
 //! | Step | Answers with |
 //! |---|---|
-//! | the proxy's border checks and cleans headers ([`forward`](crate::mesh::Mesh::forward) only) | 400, 426, 431, 501 |
+//! | the border refuses what is no proper request (not a client's), and cleans headers ([`forward`](crate::mesh::Mesh::forward) only) | 400, 426, 431, 501 |
 //! | the path is brought into its [normal form](crate::path); what is matched is what goes on | 400 |
 //! | the [first rule](crate::match_request) of the host that matches, and one roll for its [destination](crate::route) | 404 `NR`, 502 |
 //! | response [headers](crate::headers) of rule and destination dress whatever is answered below | |
@@ -103,16 +145,31 @@
 //! |---|---|
 //! | `timeout: 2s` | `TimeoutLayer::new(TimeoutPolicy::new(Duration::from_secs(2)))` |
 //! | `retries: {attempts: 2, retryOn: "5xx,reset"}` | `RetryLayer::new(RetryPolicy::new(2, RetryOn::parse("5xx,reset")?))` |
-//! | `fault: {abort: {httpStatus: 503, percentage: {value: 1}}}` | `FaultLayer::new(FaultPolicy::default().abort(Percent::from_percentage(1.0)?, Abort::http_status(503)?))` |
+//! | `fault: {abort: {httpStatus: 503, percentage: {value: 100}}}` | `FaultLayer::new(FaultPolicy::default().abort(Percent::from_whole(100), Abort::http_status(StatusCode::SERVICE_UNAVAILABLE)?))` |
+//! | `fault: {delay: {fixedDelay: 5s, percentage: {value: 100}}}` | `FaultLayer::new(FaultPolicy::default().delay(Percent::from_whole(100), Duration::from_secs(5)))` |
 //! | `directResponse: {status: 410, body: {string: gone}}` | `DirectResponseLayer::new(DirectResponsePolicy::new(StatusCode::GONE, "gone")?)` |
-//! | `redirect: {uri: /new}` | `RedirectLayer::new(RedirectPolicy::new().uri("/new"))` |
-//! | `rewrite: {uri: /new}` | `RewriteLayer::new(RewritePolicy::new().uri("/new"))` |
+//! | `redirect: {uri: /new}` | `RedirectLayer::new(RedirectPolicy::new().uri("/new")?)` |
+//! | `match: [{uri: {exact: /cart}}], rewrite: {uri: /new}` | `RewriteLayer::new(RewritePolicy::new().uri("/new").matched(MatchedPath::Exact))` |
 //! | `corsPolicy: {allowOrigins: [{exact: "https://shop"}]}` | `CorsLayer::new(CorsPolicy::new().allow_origin("https://shop"))` |
-//! | `headers: {request: {set: {x-tier: gold}}}` | `RequestHeadersLayer::new(RequestHeaders::new(HeaderOperations::new().set(…)))` |
-//! | `mirrors: [{destination: …, percentage: {value: 10}}]` | `MirrorLayer::new(MirrorPolicy::new(Percent::from_whole(10)), shadow)` |
-//! | `loadBalancer: {simple: ROUND_ROBIN}` and `outlierDetection: {}` | `BalanceLayer::new(LoadBalancerPolicy::new(Algorithm::RoundRobin), endpoints).outlier_detection(OutlierDetectionPolicy::default())` |
-//! | `connectionPool: {http: {http2MaxRequests: 100}}` | `ConnectionPoolLayer::new(Limits::new(…))` |
-//! | `route` with weights, `match`, a DestinationRule | the mesh alone: they choose between services |
+//! | `headers: {request: {set: {x-tier: gold}}}` | `RequestHeadersLayer::new(RequestHeaders::new(HeaderOperations::new().set(HeaderName::from_static("x-tier"), HeaderValue::from_static("gold"))))` |
+//! | `headers: {response: {set: {x-tier: gold}}}` | `ResponseHeadersLayer::new(ResponseHeaders::new(HeaderOperations::new().set(HeaderName::from_static("x-tier"), HeaderValue::from_static("gold"))))` |
+//! | `mirrors: [{destination: {host: shadow}, percentage: {value: 100}}]` | `MirrorLayer::new(MirrorPolicy::new(Percent::from_whole(100)), shadow)` |
+//!
+//! and of a DestinationRule's `trafficPolicy`
+//!
+//! | In a policy | By itself |
+//! |---|---|
+//! | `loadBalancer: {simple: ROUND_ROBIN}` | `BalanceLayer::new(LoadBalancerPolicy::new(Algorithm::RoundRobin), endpoints)` |
+//! | `loadBalancer: {consistentHash: {httpHeaderName: origin}}` | `BalanceLayer::new(policy, endpoints).hash_policies([HashPolicy::Header(name)])` |
+//! | `outlierDetection: {consecutive5xxErrors: 2, maxEjectionPercent: 50}` | `balance.outlier_detection(policy)` |
+//! | `connectionPool: {http: {http2MaxRequests: 1}}` | `ConnectionPoolLayer::new(Limits::new(most))` |
+//!
+//! Each row of both is compiled by a test and seen to do the same both ways. `match`, weights in
+//! `route`, `delegate`, `subsets`, `tls` and localities choose between services, or how they are
+//! connected to, so they are the mesh's alone. The other way about, some layers have no rule:
+//! [`EdgeLayer`](crate::mesh::EdgeLayer) (what a gateway makes of who connected),
+//! [`AccessLogLayer`](crate::access_log::AccessLogLayer), [`HedgeLayer`](crate::retries::HedgeLayer)
+//! and [`ReplyBodyLayer`](crate::reply::ReplyBodyLayer).
 //!
 //! The same answer both ways:
 //!
@@ -225,7 +282,7 @@
 //!
 //! Seed the dice ([`MeshBuilder::rng`](crate::mesh::MeshBuilder::rng)) and pause tokio's clock, and
 //! weighted splits, faults and timeouts repeat exactly. Layers of your own are held to tower's
-//! contract by [`testing`](crate::testing).
+//! contract by the feature `testing`, one line in `[dev-dependencies]`.
 
 #[doc = include_str!("guide/fields.md")]
 pub mod fields {}

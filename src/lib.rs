@@ -52,7 +52,7 @@
 //! | `MeshConfig.pathNormalization` | [`path`] |
 //! | `sourceLabels`, `sourceNamespace`, `gateways`, `exportTo` | [`source`] |
 //! | the whole, as an application holds it | [`mesh`] |
-//! | tests of your own layers | [`testing`] |
+//! | tests of your own layers, with the feature `testing` | `testing` |
 //!
 //! What is left out on purpose is refused with a diagnostic that says so, never
 //! overlooked; the table in the README lists it.
@@ -67,6 +67,7 @@
 //! | `json` | `json` of a client's requests and responses (serde_json) | |
 //! | `tracing` | an event for each request (tracing) | |
 //! | `full` | all of the above | |
+//! | `testing` | the kit that holds layers of your own to tower's contract (tokio's `test-util`); for `[dev-dependencies]` | |
 //! | `tls` | TLS to endpoints (rustls, tokio-rustls, rustls-webpki, rustls-native-certs), without cryptography | |
 //! | `tls-ring` | `tls` with ring | |
 //! | `tls-aws-lc-rs` | `tls` with AWS-LC; before ring where both are on | |
@@ -139,6 +140,7 @@ pub mod access_log;
 
 // Beside the house: for readers, and for tests of layers of one's own.
 pub mod guide;
+#[cfg(feature = "testing")]
 pub mod testing;
 
 #[cfg(all(doctest, feature = "yaml", feature = "client"))]

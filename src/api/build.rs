@@ -3,18 +3,91 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::destination_rule::{DestinationRule, Subset};
 use super::field::IntoField;
+use super::gateway::{Gateway, Server, ServerPort};
 use super::http_route::{
-    CorsPolicy, Destination, HttpDirectResponse, HttpFaultAbort, HttpFaultDelay,
-    HttpFaultInjection, HttpRedirect, HttpRetry, HttpRouteDestination, ResponseBody,
+    CorsPolicy, Destination, HeaderOperations, HttpDirectResponse, HttpFaultAbort, HttpFaultDelay,
+    HttpFaultInjection, HttpMirrorPolicy, HttpRedirect, HttpRetry, HttpRouteDestination,
+    ResponseBody,
 };
+use super::load_balancer::{ConsistentHash, LoadBalancerSettings, SimpleLoadBalancer};
 use super::service_entry::{Resolution, ServiceEntry, ServiceEntryPort, WorkloadEntry};
 use super::string_match::StringMatch;
+use super::traffic_policy::{
+    ConnectionPoolSettings, HttpConnectionPool, OutlierDetection, TrafficPolicy,
+};
 use super::virtual_service::{HttpMatchRequest, HttpRoute, VirtualService};
 
 /// The name of the only port of an entry made here, which its endpoints' ports are listed under.
 const PORT: &str = "main";
+
+/// Where a resource begins that is said field by field.
+macro_rules! builders {
+    ($( $(#[$example:meta])* $name:ident ),* $(,)?) => {
+        $(
+            impl $name {
+                /// Begins the resource with nothing said.
+                ///
+                /// Each field's setter returns the resource, which is whole at any time: there is
+                /// no `build` at the end, and what is wrong is told where the mesh is built.
+                ///
+                $(#[$example])*
+                #[must_use]
+                pub fn builder() -> Self {
+                    Self::default()
+                }
+            }
+        )*
+    };
+}
+
+builders! {
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_mesh::api::{HttpMatchRequest, HttpRoute, VirtualService};
+    ///
+    /// let reviews = VirtualService::builder()
+    ///     .hosts(["reviews"])
+    ///     .http([
+    ///         HttpRoute::moved_to("/").r#match([HttpMatchRequest::of_prefix("/old")]),
+    ///         HttpRoute::to("reviews").timeout(Duration::from_secs(2)),
+    ///     ]);
+    /// assert_eq!(reviews.http.len(), 2);
+    /// ```
+    VirtualService,
+    /// ```
+    /// use tower_mesh::api::{DestinationRule, OutlierDetection, Subset, TrafficPolicy};
+    ///
+    /// let reviews = DestinationRule::builder()
+    ///     .host("reviews")
+    ///     .traffic_policy(TrafficPolicy::default().outlier_detection(OutlierDetection::default()))
+    ///     .subsets([Subset::default().name("v1").labels([("version", "v1")])]);
+    /// assert_eq!(reviews.host, "reviews");
+    /// ```
+    DestinationRule,
+    /// ```
+    /// use tower_mesh::api::{Resolution, ServiceEntry, ServiceEntryPort};
+    ///
+    /// let payments = ServiceEntry::builder()
+    ///     .hosts(["payments.example.com"])
+    ///     .ports([ServiceEntryPort::default().number(443).name("https").protocol("HTTPS")])
+    ///     .resolution(Resolution::Dns);
+    /// assert_eq!(payments.ports[0].number, 443);
+    /// ```
+    ServiceEntry,
+    /// ```
+    /// use tower_mesh::api::{Gateway, Server, ServerPort};
+    ///
+    /// let http = ServerPort::default().number(80).name("http").protocol("HTTP");
+    /// let edge = Gateway::builder()
+    ///     .servers([Server::default().port(http).hosts(["shop.example.com"])]);
+    /// assert_eq!(edge.servers[0].hosts, ["shop.example.com"]);
+    /// ```
+    Gateway,
+}
 
 impl VirtualService {
     /// Rules for these hosts; say which with [`http`](Self::http).
@@ -121,7 +194,73 @@ impl CorsPolicy {
     }
 }
 
+impl HttpMirrorPolicy {
+    /// This share of requests, in percent, is copied to this host.
+    #[must_use]
+    pub fn of_share(host: impl Into<String>, percentage: f64) -> Self {
+        let destination = Destination::default().host(host.into());
+        Self::default()
+            .destination(destination)
+            .percentage(percentage)
+    }
+}
+
+impl HeaderOperations {
+    /// This header is set to this value.
+    #[must_use]
+    pub fn of_set(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::default().set(IndexMap::from([(name.into(), value.into())]))
+    }
+}
+
+impl TrafficPolicy {
+    /// Endpoints are chosen by this algorithm.
+    #[must_use]
+    pub fn of_algorithm(algorithm: SimpleLoadBalancer) -> Self {
+        let balancer = LoadBalancerSettings::default().simple(algorithm);
+        Self::default().load_balancer(balancer)
+    }
+
+    /// Requests with the same value of a header reach the same endpoint.
+    #[must_use]
+    pub fn sticky_by_header(name: impl Into<String>) -> Self {
+        let key = ConsistentHash::default().http_header_name(name.into());
+        let balancer = LoadBalancerSettings::default().consistent_hash(key);
+        Self::default().load_balancer(balancer)
+    }
+
+    /// A circuit breaker: no more requests at a time than `requests`, and endpoints that fail
+    /// `failures` times in a row are left out, first for 30 s.
+    #[must_use]
+    pub fn circuit_breaker(requests: i32, failures: u32) -> Self {
+        let http = HttpConnectionPool::default().http2_max_requests(requests);
+        let pool = ConnectionPoolSettings::default().http(http);
+        let outliers = OutlierDetection::default()
+            .consecutive_5xx_errors(failures)
+            .max_ejection_percent(100);
+        Self::default()
+            .connection_pool(pool)
+            .outlier_detection(outliers)
+    }
+}
+
+impl Gateway {
+    /// One server on port 80 that speaks plain HTTP for these hosts.
+    #[must_use]
+    pub fn http(hosts: impl IntoField<Vec<String>>) -> Self {
+        let port = ServerPort::default().number(80).name("http");
+        let server = Server::default().port(port.protocol("HTTP")).hosts(hosts);
+        Self::default().servers([server])
+    }
+}
+
 impl DestinationRule {
+    /// This policy for all traffic to a host.
+    #[must_use]
+    pub fn of_policy(host: impl Into<String>, policy: TrafficPolicy) -> Self {
+        Self::default().host(host.into()).traffic_policy(policy)
+    }
+
     /// A subset for each of these versions of a host, by the label `version` of its endpoints.
     #[must_use]
     pub fn versions(

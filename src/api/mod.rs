@@ -13,8 +13,10 @@
 //! # Rules without YAML
 //!
 //! Every field has a setter of its own name, which takes what is at hand for it
-//! ([`IntoField`]), and what most rules are made of has a constructor. Such rules are
-//! judged as those from a file are; diagnostics then name the resource and the field.
+//! ([`IntoField`]): [`VirtualService::builder`], [`DestinationRule::builder`],
+//! [`ServiceEntry::builder`] and [`Gateway::builder`] begin with nothing said, and every other
+//! message with `default()`. What most rules are made of has a constructor. Such rules are judged as
+//! those from a file are; diagnostics then name the resource and the field.
 //!
 //! ```
 //! use std::net::SocketAddr;
@@ -41,6 +43,58 @@
 //!     ]));
 //! let (mesh, report) = Mesh::builder().resources(resources).build()?;
 //! assert!(report.diagnostics().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The standards, in a line each:
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use std::time::Duration;
+//! use tower_mesh::api::{
+//!     CorsPolicy, DestinationRule, Gateway, HeaderOperations, Headers, HttpFaultInjection,
+//!     HttpMirrorPolicy, HttpRetry, HttpRoute, Resources, ServiceEntry, SimpleLoadBalancer,
+//!     TrafficPolicy, VirtualService,
+//! };
+//! use tower_mesh::mesh::Mesh;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let endpoints: Vec<SocketAddr> = vec!["127.0.0.1:8001".parse()?];
+//! // Where a service is, by addresses or by DNS.
+//! let reviews = ServiceEntry::http("reviews", endpoints);
+//! let payments = ServiceEntry::dns("payments.example.com", 80);
+//! // What becomes of requests.
+//! let route = HttpRoute::to("reviews")
+//!     .timeout(Duration::from_secs(2))
+//!     .retries(HttpRetry::times(3))
+//!     .mirrors([HttpMirrorPolicy::of_share("payments.example.com", 1.0)])
+//!     .headers(Headers::default().request(HeaderOperations::of_set("x-tier", "gold")))
+//!     .cors_policy(CorsPolicy::of_origins(["https://shop.example.com"], ["GET"]))
+//!     .fault(HttpFaultInjection::of_abort(0.1, 503));
+//! let closed = HttpRoute::answer(410, "gone");
+//! // How a destination is treated.
+//! let breaker = TrafficPolicy::circuit_breaker(100, 5);
+//! let breaker = DestinationRule::of_policy("reviews", breaker);
+//! let in_turn = TrafficPolicy::of_algorithm(SimpleLoadBalancer::RoundRobin);
+//! let sticky = TrafficPolicy::sticky_by_header("x-user");
+//! // What comes in from outside.
+//! let edge = Gateway::http(["shop.example.com"]);
+//! # let resources = Resources::new()
+//! #     .with("reviews", reviews)
+//! #     .with("payments", payments)
+//! #     .with("reviews", VirtualService::of_hosts(["reviews"]).http([route]))
+//! #     .with("payments", VirtualService::of_hosts(["payments.example.com"]).http([closed]))
+//! #     .with("reviews", breaker)
+//! #     .with("payments", DestinationRule::of_policy("payments.example.com", in_turn.clone()))
+//! #     .with("edge", edge);
+//! # let (_, report) = Mesh::builder().resources(resources).build()?;
+//! # assert!(report.diagnostics().is_empty(), "{}", report.diagnostics());
+//! # let other = Resources::new()
+//! #     .with("payments", ServiceEntry::dns("payments.example.com", 80))
+//! #     .with("payments", DestinationRule::of_policy("payments.example.com", sticky));
+//! # let (_, report) = Mesh::builder().resources(other).build()?;
+//! # assert!(report.diagnostics().is_empty(), "{}", report.diagnostics());
 //! # Ok(())
 //! # }
 //! ```

@@ -11,7 +11,7 @@ use super::{Code, Diagnostic, Severity, Step};
 ///
 /// As an error it stands for a configuration that was refused; the list then
 /// holds at least one [`Severity::Error`].
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
@@ -150,6 +150,13 @@ impl fmt::Display for Diagnostics {
             diagnostic.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+/// As it is displayed: a program whose `main` returns it prints it so.
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -12,14 +12,13 @@ use crate::reply::{FromLocalReply, LocalReply};
 /// The mesh could not bring a response; says which kind of failure it was.
 ///
 /// A sidecar would have sent the response [`MeshError::into_response`] makes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MeshError {
     failed: Arc<Failed>,
     source: Option<Cause>,
 }
 
 /// What a sidecar would have answered, and where the request had been going.
-#[derive(Debug)]
 struct Failed {
     reply: LocalReply,
     told: Told,
@@ -143,6 +142,21 @@ impl fmt::Display for MeshError {
             true => f.write_str(")"),
             false => write!(f, " {flags})"),
         }
+    }
+}
+
+/// Its kind, what a sidecar would have answered, and the reason: a program whose `main` returns it
+/// prints it so.
+impl fmt::Debug for MeshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failed { reply, told } = &*self.failed;
+        f.debug_struct("MeshError")
+            .field("kind", &self.kind())
+            .field("says", &format_args!("{self}"))
+            .field("details", &reply.details)
+            .field("told", told)
+            .field("source", &self.source)
+            .finish()
     }
 }
 

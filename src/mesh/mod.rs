@@ -17,6 +17,9 @@
 //! | error type | [`MeshError`] | `Infallible` |
 //! | 404 NR, 503 NC, 503 UH, 503 UF, … | `Err`, for gRPC a response with `grpc-status` | the response, with [`ResponseFlags`](crate::context::ResponseFlags) in its extensions |
 //! | headers a proxy adds or removes | left alone | as Envoy does |
+//!
+//! An [`Inbound`] answers as [`Forward`] does, and leaves headers alone. What hyper lets through and
+//! Envoy refuses is refused by both.
 
 mod builder;
 mod client;
@@ -34,6 +37,7 @@ mod hop;
 mod inbound;
 pub(crate) mod log;
 mod names;
+mod origin;
 mod prepare;
 mod request_builder;
 mod route_tests;
@@ -54,6 +58,7 @@ pub use error::{ErrorKind, MeshError};
 pub use forward::Forward;
 pub use future::{ForwardFuture, InboundFuture, ResponseFuture};
 pub use inbound::{Inbound, InboundLayer};
+pub use origin::WithOrigin;
 pub use request_builder::RequestBuilder;
 pub use route_tests::{
     RouteTest, RouteTestDestination, RouteTestError, RouteTestExpectation, RouteTestRequest,
@@ -143,7 +148,43 @@ impl Mesh {
 
     /// A client that sends through the services `service_for` gives for endpoints.
     ///
-    /// The function is asked for each request: hand out clones of what you keep.
+    /// The function is asked for each request: hand out clones of what you keep. It need not wait for
+    /// anything: connecting is the service's own matter, and its errors say whether that was it
+    /// ([`ClassifyFailure`](crate::failure::ClassifyFailure)).
+    ///
+    /// With reqwest as what carries the requests, which brings its TLS, its pool and its limits:
+    ///
+    /// ```
+    /// # #[cfg(feature = "client")]
+    /// # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+    /// use http::{Request, Response};
+    /// use tower::service_fn;
+    /// use tower_mesh::body::{Body, BoxError, SyncBody};
+    /// use tower_mesh::endpoint::Endpoint;
+    ///
+    /// // What the rules decide nobody else decides.
+    /// let http = reqwest::Client::builder()
+    ///     .retry(reqwest::retry::never())
+    ///     .redirect(reqwest::redirect::Policy::none())
+    ///     .no_proxy()
+    ///     .build()?;
+    /// let client = mesh.client_with(move |endpoint: &Endpoint| {
+    ///     let (http, address) = (http.clone(), endpoint.address().to_string());
+    ///     service_fn(move |request: Request<Body>| {
+    ///         let (http, url) = (http.clone(), format!("http://{address}{}", request.uri()));
+    ///         async move {
+    ///             let (mut parts, body) = request.into_parts();
+    ///             parts.uri = url.parse()?;
+    ///             let body = reqwest::Body::wrap(SyncBody::new(body));
+    ///             let request = Request::from_parts(parts, body).try_into()?;
+    ///             Ok::<Response<reqwest::Body>, BoxError>(http.execute(request).await?.into())
+    ///         }
+    ///     })
+    /// });
+    /// let response = client.get("http://reviews/1").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client_with<F>(&self, service_for: F) -> MeshClient<PerEndpoint<F>> {
         MeshClient::new(self.clone(), PerEndpoint::new(service_for))
     }
@@ -169,7 +210,8 @@ impl Mesh {
     /// service unchanged, but for its path, which is brought into its normal form; in a mesh built
     /// for a [gateway](MeshBuilder::gateway) it gets 404, as there. No headers of a proxy's own are
     /// added: [`Mesh::forward`] is for that. No more requests and retries are let through at a time
-    /// than `http2MaxRequests` and `maxRetries` of that destination allow. Mirrors get nothing: a copy would reach the same
+    /// than `http2MaxRequests` and `maxRetries` of that destination allow. What Envoy refuses of a
+    /// request (no host, an odd target, HTTP/1.0) is refused here. Mirrors get nothing: a copy would reach the same
     /// service once more.
     ///
     /// For rewrites to decide which handler is asked, wrap the whole router:

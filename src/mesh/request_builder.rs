@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -21,8 +22,8 @@ use crate::transport::Transport;
 /// is sent, as a [`MeshError`] of the kind [`InvalidRequest`](super::ErrorKind::InvalidRequest).
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
-pub struct RequestBuilder<'c, T> {
-    client: &'c MeshClient<T>,
+pub struct RequestBuilder<T> {
+    client: MeshClient<T>,
     request: http::request::Builder,
     /// Pairs for the query, as they stand in a URL.
     query: String,
@@ -45,7 +46,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn get<U>(&self, url: U) -> RequestBuilder<'_, T>
+    pub fn get<U>(&self, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
@@ -53,7 +54,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 
     /// A `POST` request.
-    pub fn post<U>(&self, url: U) -> RequestBuilder<'_, T>
+    pub fn post<U>(&self, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
@@ -61,7 +62,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 
     /// A `PUT` request.
-    pub fn put<U>(&self, url: U) -> RequestBuilder<'_, T>
+    pub fn put<U>(&self, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
@@ -69,7 +70,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 
     /// A `PATCH` request.
-    pub fn patch<U>(&self, url: U) -> RequestBuilder<'_, T>
+    pub fn patch<U>(&self, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
@@ -77,7 +78,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 
     /// A `DELETE` request.
-    pub fn delete<U>(&self, url: U) -> RequestBuilder<'_, T>
+    pub fn delete<U>(&self, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
@@ -85,7 +86,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 
     /// A `HEAD` request.
-    pub fn head<U>(&self, url: U) -> RequestBuilder<'_, T>
+    pub fn head<U>(&self, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
@@ -93,12 +94,12 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 
     /// A request with this method.
-    pub fn request<U>(&self, method: Method, url: U) -> RequestBuilder<'_, T>
+    pub fn request<U>(&self, method: Method, url: U) -> RequestBuilder<T>
     where
         U: TryInto<Uri, Error: Into<http::Error>>,
     {
         RequestBuilder {
-            client: self,
+            client: self.clone(),
             request: Request::builder().method(method).uri(url),
             query: String::new(),
             body: Body::empty(),
@@ -108,7 +109,7 @@ impl<T: Transport + Clone> MeshClient<T> {
     }
 }
 
-impl<T: Transport + Clone> RequestBuilder<'_, T> {
+impl<T: Transport + Clone> RequestBuilder<T> {
     /// The same with one more line of a header.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -119,11 +120,30 @@ impl<T: Transport + Clone> RequestBuilder<'_, T> {
         self
     }
 
-    /// The same with this body: text, bytes, or a [`Body`] that streams.
+    /// The same with this body: text, bytes, or a [`Body`]. For a body of another kind, such as
+    /// axum's, see [`stream`](Self::stream).
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.is_json = false;
         self.body = body.into();
         self
+    }
+
+    /// The same with a body of any kind, sent as it comes: axum's, reqwest's, hyper's `Incoming`.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "yaml", feature = "client"))]
+    /// # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = axum::extract::Request::new(axum::body::Body::empty());
+    /// let client = mesh.client();
+    /// let response = client.put("http://store/a").stream(request.into_body()).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream<B>(self, body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.body(Body::new(body))
     }
 
     /// The same with more parameters at the end of the URL's query; names and values are escaped.

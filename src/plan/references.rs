@@ -214,7 +214,23 @@ impl<'r> References<'r> {
         }
         let at = at.field("hosts");
         for (n, name) in written.hosts.iter().enumerate() {
-            let Some(service) = self.registry.get(&self.full(name, namespace)) else {
+            let full = self.full(name, namespace);
+            let Some(service) = self.registry.get(&full) else {
+                // Only what is declared goes by other names than its whole one.
+                let called = name.to_ascii_lowercase();
+                if self.source.gateway.is_none() && is_in_mesh(written) && *full != called {
+                    let message = format!(
+                        "nothing declares {full}: requests to {name} do not meet these rules"
+                    );
+                    let hint = match self.registry.get(&called) {
+                        None => "declare it in a ServiceEntry or a Service, or call it in full",
+                        Some(_) => {
+                            "a ServiceEntry's host is taken as written: write it in full there"
+                        }
+                    };
+                    let warning = Diagnostic::new(Code::UnknownHost, at.item(n), message);
+                    found.push(warning.hint(hint));
+                }
                 continue;
             };
             let ports = service.ports.as_slice();
@@ -333,6 +349,11 @@ fn served(written: &str, gateway_namespace: &str, namespace: &str) -> Option<Str
         named => namespace == named,
     };
     allowed.then(|| name.to_ascii_lowercase())
+}
+
+/// Whether rules are for the requests of workloads rather than for a gateway alone.
+fn is_in_mesh(written: &api::VirtualService) -> bool {
+    written.gateways.is_empty() || written.gateways.iter().any(|it| it == "mesh")
 }
 
 /// Whether a resource is exported to a namespace.

@@ -170,6 +170,13 @@ impl<B> FromLocalReply for ResponseBody<B> {
     }
 }
 
+/// The body that is nothing, which belongs to no request: tonic's interceptors ask for one.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::from_local_reply(Bytes::new())
+    }
+}
+
 impl<B> Body for ResponseBody<B>
 where
     B: Body<Data = Bytes>,

@@ -10,9 +10,16 @@
 //!
 //! This crate's own layers and the mesh are held to it.
 //!
-//! Everything here panics to fail a test, as `assert!` does; nothing else in the crate uses it. Run
-//! the test with tokio's clock paused (`start_paused`, tokio's feature `test-util`): between two
-//! polls 10 milliseconds go by.
+//! Everything here panics to fail a test, as `assert!` does; nothing else in the crate uses it, and
+//! it is there with the feature `testing` alone:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! tower-mesh = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! Run the test with tokio's clock paused (`start_paused`, which the feature brings along): between
+//! two polls 10 milliseconds go by.
 //!
 //! ```
 //! use tower::{Layer as _, limit::ConcurrencyLimitLayer};

@@ -76,6 +76,27 @@ async fn rules_made_in_rust_decide_who_answers() {
     assert_eq!(request.send().await.unwrap().text().await.unwrap(), "v2");
 }
 
+/// What a newcomer begins with is as the README has it.
+#[tokio::test]
+async fn the_readmes_first_rules_route_its_first_request() {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```yaml\n").skip(1);
+    let block = blocks.find(|it| it.contains("kind: ServiceEntry")).unwrap();
+    let block = block.split("```").next().unwrap();
+    let (mesh, report) = Mesh::builder().yaml(block).build().unwrap();
+    assert!(report.diagnostics().is_empty(), "{}", report.diagnostics());
+    let url = "http://reviews.example.com/reviews/1";
+    assert!(readme.contains(url));
+    let request = mesh.client().get(url).header("end-user", "jason");
+    let text = request.send().await.unwrap().text().await.unwrap();
+    assert_eq!(text, "hello jason");
+    // A wrong file is told in words, also where `main` returns what is wrong.
+    let wrong = Mesh::builder().yaml(&block.replace("exact:", "exct:"));
+    let wrong = format!("{:?}", wrong.build().unwrap_err());
+    assert!(wrong.contains("there is no field \"exct\" here"), "{wrong}");
+    assert!(wrong.starts_with("mesh.yaml:"), "{wrong}");
+}
+
 #[tokio::test]
 async fn methods_headers_and_bodies_arrive() {
     let client = mesh().await.client();

@@ -105,6 +105,7 @@ macro_rules! each_layer {
 fn every_service_is_shared_between_threads() {
     each_layer!(|layer| {
         fits::<_, Unshared>(layer.layer(Upstream));
+        fits::<_, hyper::body::Incoming>(layer.layer(Upstream));
     });
     fits::<_, Unshared>(client());
     fits::<_, Unshared>(forward());

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
 mod allocations;
+mod axum_app;
+mod beside;
 mod client;
 mod edge;
 mod every_layer;
+mod generated;
 mod refusals;
 mod refused;
 mod reply_body;
@@ -19,8 +22,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Either, Empty, Full, Limited};
 use tonic::client::GrpcService;
 use tower::{Layer, Service, ServiceExt as _};
 use tower_mesh::access_log::{AccessLogEntry, AccessLogLayer};
@@ -134,6 +137,11 @@ fn every_body_can_be_sent() {
         both::<_, tonic::body::Body>(client, forward);
         both::<_, reqwest::Body>(client, forward);
         both::<_, Full<Bytes>>(client, forward);
+        both::<_, String>(client, forward);
+        both::<_, BoxBody<Bytes, BoxError>>(client, forward);
+        both::<_, UnsyncBoxBody<Bytes, BoxError>>(client, forward);
+        both::<_, Either<Full<Bytes>, hyper::body::Incoming>>(client, forward);
+        both::<_, Limited<axum::body::Body>>(client, forward);
         both::<_, Empty<Bytes>>(client, forward);
         both::<_, Body>(client, forward);
         both::<_, Unshared>(client, forward);
@@ -229,12 +237,21 @@ fn errors_and_bodies_have_the_traits_callers_box_them_by() {
     body::<ResponseBody<hyper::body::Incoming>>();
     body::<ResponseBody<Full<Bytes>>>();
     body::<ResponseBody<Unshared>>();
+    body::<ResponseBody<BoxBody<Bytes, BoxError>>>();
+    body::<ResponseBody<axum::body::Body>>();
+    body::<ResponseBody<String>>();
     body::<ResponseBody<tonic::body::Body>>();
     body::<Body>();
     fn from_local_reply<B: FromLocalReply>() {}
     from_local_reply::<axum::body::Body>();
     from_local_reply::<reqwest::Body>();
     from_local_reply::<Full<Bytes>>();
+    fn sent<B: Into<Body>>() {}
+    sent::<&'static str>();
+    sent::<String>();
+    sent::<&'static [u8]>();
+    sent::<Vec<u8>>();
+    sent::<Bytes>();
     fn transport<T: Transport + Clone + Send + Sync>() {}
     transport::<HttpTransport>();
 }

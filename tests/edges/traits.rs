@@ -13,7 +13,7 @@ use tower_mesh::endpoint::Endpoint;
 use tower_mesh::{
     access_log, answer, api, balance, body, connection_pool, context, cors_policy, diagnostic,
     direct_response, failure, fault, headers, limits, mesh, mirror, redirect, reply, request_body,
-    resolver, retries, rewrite, rt, testing, timeout, transport,
+    resolver, retries, rewrite, rt, timeout, transport,
 };
 
 use crate::{InMemory, Unshared, Upstream};
@@ -58,6 +58,7 @@ where
 fn services_are_shared_and_their_futures_sent() {
     // Bodies that are neither `Sync` nor `Clone`.
     service::<mesh::MeshClient<InMemory>, Unshared, mesh::ResponseFuture<_, _>>();
+    service::<mesh::WithOrigin<mesh::MeshClient<InMemory>>, Unshared, mesh::ResponseFuture<_, _>>();
     service::<mesh::Forward<InMemory>, Unshared, mesh::ForwardFuture<_, _>>();
     service::<mesh::Inbound<Upstream>, Unshared, mesh::InboundFuture<_, _>>();
     service::<mesh::Edge<mesh::Forward<InMemory>>, Unshared, _>();
@@ -85,7 +86,7 @@ fn services_are_shared_and_their_futures_sent() {
     service::<retries::Hedge<Upstream>, Full<Bytes>, retries::HedgeFuture<_, _, _>>();
     service::<rewrite::Rewrite<Upstream>, Unshared, _>();
     service::<timeout::Timeout<Upstream>, Unshared, timeout::ResponseFuture<_, _>>();
-    service::<testing::Mock, Unshared, testing::MockFuture<_>>();
+    service::<tower_mesh::testing::Mock, Unshared, tower_mesh::testing::MockFuture<_>>();
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn the_built_in_transport_goes_wherever_ones_own_does() {
     service::<access_log::AccessLogged<Client, Log>, Unshared, _>();
     service::<access_log::AccessLogged<mesh::Edge<Proxy>, Log>, hyper::body::Incoming, _>();
     service::<retries::Hedge<Client>, Full<Bytes>, _>();
-    sent::<mesh::RequestBuilder<'_, transport::HttpTransport>>();
+    sent::<mesh::RequestBuilder<transport::HttpTransport>>();
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! hop ROUNDS       prints the processor time of this process for each request without a mesh, with
-//!                  one, and their ratio: the median of the rounds, each of which runs both in turn
+//!                  one, and their ratio: the median of the rounds, each of which runs both side by
+//!                  side, and between which figures half of the rounds lie
 //! hop without N    16 N requests without a mesh, for callgrind to count the instructions of
 //! hop with N       the same with one
 //! ```
@@ -99,9 +100,10 @@ where
     (on_processor() - before) as f64 / (UNDER_WAY * REQUESTS) as f64
 }
 
-fn median(figures: &mut [f64]) -> f64 {
+/// The median and both quartiles.
+fn quartiles(mut figures: Vec<f64>) -> [f64; 3] {
     figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    [2, 1, 3].map(|quarter| figures[(figures.len() - 1) * quarter / 4])
 }
 
 async fn expect_hello<B>(response: Response<B>)
@@ -143,12 +145,19 @@ fn main() {
             ["with", count] => run(&with, count.parse().unwrap()).await,
             [rounds] => {
                 let mut costs: Vec<(f64, f64)> = Vec::new();
-                for _ in 0..rounds.parse().unwrap() {
-                    costs.push((cost(&without).await, cost(&with).await));
+                for round in 0..rounds.parse::<usize>().unwrap() {
+                    // Whoever comes first has no advantage of it.
+                    costs.push(match round % 2 {
+                        0 => (cost(&without).await, cost(&with).await),
+                        _ => {
+                            let with = cost(&with).await;
+                            (cost(&without).await, with)
+                        }
+                    });
                 }
                 let print = |name, of: fn(&(f64, f64)) -> f64| {
-                    let mut figures: Vec<f64> = costs.iter().map(of).collect();
-                    println!("{name} {:.3}", median(&mut figures));
+                    let [median, low, high] = quartiles(costs.iter().map(of).collect());
+                    println!("{name} {median:.3} ({low:.3} to {high:.3})");
                 };
                 print("without", |it| it.0);
                 print("with", |it| it.1);
