@@ -1,6 +1,7 @@
 //! The guide: from the first request to rules of your own, with each concept as YAML and as a layer.
 //!
-//! Nothing is in here but text; each example is run by the crate's tests.
+//! Nothing is in here but text; its examples are compiled by the crate's tests, and run where they
+//! need no network.
 //!
 //! - [Quick start](#quick-start)
 //! - [The order of things](#the-order-of-things)
@@ -233,15 +234,17 @@
 //!   [`forward`](crate::mesh::Mesh::forward) does.
 //! - A proxy believes what requests say of where they come from, as a sidecar does; where strangers
 //!   connect, put an [`EdgeLayer`](crate::mesh::EdgeLayer) around it, as Istio's gateways have one.
-//! - What is left out on purpose is an error when rules are read, never overlooked. The README lists it, and
-//!   [a table](fields) says of every field there is what comes of it.
+//! - What a rule can ask for and is left out on purpose is an error when rules are read, never
+//!   overlooked. The README lists it, and [a table](fields) says of every field there is what comes
+//!   of it.
 //!
 //! # What it costs
 //!
 //! A request with nothing configured allocates nothing and costs less than two and a half thousand
-//! instructions, one with a split, a timeout and headers about two thirds as much again, without an
-//! allocation. Finding one of ten thousand rules costs about what finding one of ten does. Retries
-//! that are armed keep a copy of the request's head: half as much again, and one allocation.
+//! instructions; one with a split, a timeout, headers, limits and outlier detection costs two thirds
+//! more, without an allocation. Finding one of ten thousand rules costs about what finding one of ten
+//! does. Retries that are armed keep a copy of the request's head: not half as much again, and one
+//! allocation.
 //! `ci/perf` counts all of it on your machine, and ARCHITECTURE.md has the figures and what they
 //! fall short of.
 //!

@@ -2,8 +2,8 @@
 //!
 //! For the same YAML and the same request the answer is meant to be the sidecar's:
 //! the same route, the same destinations, the same status and body where nothing
-//! could be reached. It is compared with a real Envoy 1.40, and where it differs
-//! ARCHITECTURE.md says so. There is no sidecar: the rules run in the application.
+//! could be reached. It is compared with a real Envoy 1.40, and ARCHITECTURE.md lists
+//! where it differs on purpose. There is no sidecar: the rules run in the application.
 //!
 //! ```
 //! # #[cfg(all(feature = "yaml", feature = "client"))]
@@ -47,15 +47,18 @@
 //! | `trafficPolicy.connectionPool`, `retryBudget` | [`connection_pool`], [`limits`], [`connection`] |
 //! | `trafficPolicy.outlierDetection` | [`outlier_detection`]; with `loadBalancer` as a layer: [`balance`] |
 //! | `trafficPolicy.tls`, `https` URIs | [`tls`] |
-//! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`] |
+//! | `ServiceEntry`, Kubernetes `Service` | [`service_entry`]; an address and what is known of it: [`endpoint`] |
 //! | `resolution: DNS` and its like: where names are looked up | [`resolver`] |
 //! | `MeshConfig.pathNormalization` | [`path`] |
 //! | `sourceLabels`, `sourceNamespace`, `gateways`, `exportTo` | [`source`] |
 //! | the whole, as an application holds it | [`mesh`] |
+//! | what a response tells of how it came to be: response flags, local replies | [`context`], [`reply`] |
+//! | the access log | [`access_log`] |
+//! | what carries requests to endpoints | [`transport`] |
 //! | tests of your own layers, with the feature `testing` | `testing` |
 //!
-//! What is left out on purpose is refused with a diagnostic that says so, never
-//! overlooked; the table in the README lists it.
+//! What a rule can ask for and is left out on purpose is refused with a diagnostic that says so,
+//! never overlooked; the table in the README lists it, and [`guide::fields`] every field there is.
 //!
 //! # Features
 //!
@@ -65,8 +68,8 @@
 //! | `client` | the built-in HTTP/1.1 and HTTP/2 transport (hyper) and the system's resolver | yes |
 //! | `snippets` | draws diagnostics under the lines they speak of (annotate-snippets) | yes |
 //! | `json` | `json` of a client's requests and responses (serde_json) | |
-//! | `tracing` | an event for each request (tracing) | |
-//! | `full` | all of the above | |
+//! | `tracing` | an event for each request through a [`mesh`], with what Istio's access log tells (tracing) | |
+//! | `full` | all of the above, nothing below | |
 //! | `testing` | the kit that holds layers of your own to tower's contract (tokio's `test-util`); for `[dev-dependencies]` | |
 //! | `tls` | TLS to endpoints (rustls, tokio-rustls, rustls-webpki, rustls-native-certs), without cryptography | |
 //! | `tls-ring` | `tls` with ring | |

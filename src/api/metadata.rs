@@ -194,8 +194,17 @@ fn is_ours(document: &Node, version: &str, kind: &str, decoder: &mut Decoder) ->
     let at = At::Top.field("kind");
     let mark = mark_of(document, "kind");
     if group == ISTIO && OTHER_KINDS.contains(&kind) {
-        let message = format!("this version does not act on {kind} resources yet");
-        decoder.report(mark, Diagnostic::new(Code::NotBuilt, at, message));
+        let message = format!("nothing here acts on a {kind}");
+        let instead = match kind {
+            "Sidecar" => "exportTo and MeshBuilder say what a client sees",
+            "WorkloadEntry" | "WorkloadGroup" => "list endpoints in a ServiceEntry",
+            _ => "leave it to the proxies it is written for",
+        };
+        let hint = format!("on purpose: {instead}; keep it from this mesh, or read leniently");
+        decoder.report(
+            mark,
+            Diagnostic::new(Code::NotBuilt, at, message).hint(hint),
+        );
         return false;
     }
     let mut diagnostic = Diagnostic::new(

@@ -35,7 +35,6 @@
 //!
 //! # Differences from the sidecar
 //!
-//! - `retryBudget.budgetInterval` is not built.
 //! - An idle connection of one endpoint is not closed to make room for another's.
 //!
 //! Source: Istio's `ConnectionPoolSettings`, Envoy's `CircuitBreakers`.

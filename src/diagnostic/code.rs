@@ -91,7 +91,7 @@ codes! {
     UnquotedText = "unquoted-text", Warning;
     /// A field that Istio has replaced; it still works.
     Deprecated = "deprecated", Warning;
-    /// This version does not act on the field, on purpose or not yet; to go on without its effect, read leniently.
+    /// Nothing here acts on the field or the kind, on purpose or for want of a feature; to go on without its effect, read leniently.
     NotBuilt = "not-built", Error, lenient;
     /// A second VirtualService, or traffic policy, for a host that another one owns.
     DuplicateHost = "duplicate-host", Warning;

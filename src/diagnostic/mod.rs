@@ -27,7 +27,7 @@
 //! | `duplicate-resource` | error | Two resources of one kind with the same namespace and name. |
 //! | `unquoted-text` | warning | An unquoted YAML number, boolean or null where text belongs: Kubernetes refuses it. |
 //! | `deprecated` | warning | A field that Istio has replaced; it still works. |
-//! | `not-built` | error; lenient: warning | This version does not act on the field, on purpose or not yet; to go on without its effect, read leniently. |
+//! | `not-built` | error; lenient: warning | Nothing here acts on the field or the kind, on purpose or for want of a feature; to go on without its effect, read leniently. |
 //! | `duplicate-host` | warning | A second VirtualService, or traffic policy, for a host that another one owns. |
 //! | `unknown-subset` | warning | A destination subset that no DestinationRule defines: requests to it get 503 NC. |
 //! | `unknown-host` | warning | A destination host nothing declares. |

@@ -127,7 +127,8 @@ impl MeshBuilder {
         self
     }
 
-    /// Take unknown fields, and fields this version does not act on yet, for warnings.
+    /// Take unknown fields, and what is [left out](crate::diagnostic#codes) on purpose, for warnings:
+    /// they have no effect then. Refused unless told.
     pub const fn lenient(mut self, lenient: bool) -> Self {
         self.options.lenient = lenient;
         self

@@ -1,7 +1,7 @@
-//! The one list of what resources can say and this version does not act on, on purpose.
+//! What resources can say across rooms and is left out on purpose; a room refuses its own.
 //!
-//! Each line here is an error, or a warning when read leniently, instead of a
-//! silent difference from the sidecar. Building an effect removes its line.
+//! Each is an error, or a warning when read leniently, instead of a silent
+//! difference from the sidecar.
 
 use crate::api;
 use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};

@@ -187,7 +187,7 @@ impl Case {
     }
 }
 
-/// All that is told of a case, but what is not built yet.
+/// All that is told of a case, but what is left out on purpose: `left_out.rs` asks for that.
 pub(crate) fn told(case: &Case) -> Vec<Diagnostic> {
     let mut resources = Resources::from_yaml("bad.yaml", &case.file());
     resources.append(Resources::from_yaml("world.yaml", WORLD));

@@ -9,6 +9,7 @@
 
 mod cases;
 mod istio_rules;
+mod left_out;
 mod lenient;
 mod limits;
 
@@ -110,7 +111,7 @@ fn every_code_is_told_by_some_case() {
     let missing: Vec<_> = tower_mesh::diagnostic::Code::ALL
         .iter()
         .map(|code| code.as_str())
-        // What is not built yet changes too often to be listed.
+        // `left_out.rs` asks for what is not built.
         .filter(|code| !told.contains(code) && !["not-built", "expired"].contains(code))
         .collect();
     assert!(missing.is_empty(), "no case tells {missing:?}");

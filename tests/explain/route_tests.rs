@@ -122,6 +122,24 @@ it.yaml:3:3: it
 }
 
 #[test]
+fn the_readme_shows_what_a_failing_test_says() {
+    let readme = include_str!("../../README.md");
+    let (_, shown) = readme.split_once("```text\nshop.test.yaml").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let tests = TESTS.replace("jason", "Jason");
+    let error = RouteTests::from_yaml("shop.test.yaml", &tests).unwrap();
+    let told = error.run(&mesh()).unwrap_err().to_string();
+    let mut said = told
+        .lines()
+        .skip_while(|it| !it.starts_with("shop.test.yaml"));
+    for line in format!("shop.test.yaml{shown}").lines() {
+        let shown = line.trim_end_matches('…').trim_end();
+        let is_said = said.next().is_some_and(|it| it.starts_with(shown));
+        assert!(is_said, "{line:?} is not in:\n{told}");
+    }
+}
+
+#[test]
 fn what_is_no_test_is_refused_with_its_place() {
     #[track_caller]
     fn check(text: &str, want: &str) {

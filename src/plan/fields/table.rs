@@ -17,8 +17,7 @@ gateway.
 | Word | Meaning |
 |---|---|
 | works | another plan is compiled: requests are served otherwise |
-| not built | refused with the code `not-built` when rules are read; a warning when they are read leniently |
-| left out | the same, and it is to stay so |
+| left out | refused on purpose, with the code `not-built` and this way out; a warning when rules are read leniently |
 | refused | an error: Istio has never made it work |
 | reported | told of with this code, for a sidecar does not act on it either |
 | without effect | nothing comes of it here, for the reason given |

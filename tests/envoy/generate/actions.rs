@@ -30,7 +30,7 @@ const RESPONSE_NAMES: [&str; 12] = [
     "access-control-allow-origin",
     "x-up",
 ];
-/// What responses can be given; variables of the request are not built there.
+/// What responses can be given; variables of the request are not drawn there.
 const RESPONSE_VALUES: [&str; 7] = [
     "1",
     "rule",
