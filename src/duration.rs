@@ -38,6 +38,10 @@ pub enum InvalidDuration {
 /// assert_eq!(parse("1m1.5s"), Ok(Duration::from_millis(61_500)));
 /// assert!(parse("2d").is_err());
 /// ```
+///
+/// # Errors
+///
+/// When the text is not such a duration; the error says what to write instead.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let not_a_number = || InvalidDuration::NotANumber(text.to_owned());
     let (negative, mut rest) = match text.strip_prefix('-') {

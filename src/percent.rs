@@ -2,7 +2,8 @@
 
 /// A share of requests, from none to all.
 ///
-/// It is checked once, when it is made. `Percent::default()` is none.
+/// It is checked once, when it is made. `Percent::default()` is none. Source: Istio's `Percent`, which
+/// Envoy gets as a fraction of a million.
 ///
 /// ```
 /// use tower_mesh::percent::Percent;
@@ -29,6 +30,10 @@ impl Percent {
     /// A share from Istio's `Percent.value`: 0, or from 0.0001 to 100.
     ///
     /// What is below a ten-thousandth is cut, as Istio does.
+    ///
+    /// # Errors
+    ///
+    /// For any other number.
     pub fn from_percentage(value: f64) -> Result<Self, InvalidPercent> {
         if value != 0.0 && !(0.0001..=100.0).contains(&value) {
             return Err(InvalidPercent(value));

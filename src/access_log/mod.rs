@@ -21,7 +21,7 @@
 //! `bytes_received` and `bytes_sent` count bodies. What a client's error says is told as the answer
 //! a sidecar would have given.
 //!
-//! # Differences to the sidecar
+//! # Differences from the sidecar
 //!
 //! Requests that a server refuses itself never come here.
 //!

@@ -14,6 +14,10 @@ impl Resources {
     /// others. Documents that are not traffic resources (a Deployment, say) are
     /// skipped with a note; Kubernetes `List`s are opened.
     ///
+    /// What no honest file reaches is refused as `too-large`: more than 32 MiB of text, 4 million
+    /// values, 30 000 items of one list or mapping, 64 levels, 2 MiB in one scalar or 1 KiB in one
+    /// key, or aliases that copy more than 100 000 values. At most 1 000 faults are told of a file.
+    ///
     /// ```
     /// use tower_mesh::api::Resources;
     ///

@@ -82,7 +82,7 @@ message! {
         percent: Option<f64>,
         /// How many are always allowed; 3 when absent.
         min_retry_concurrency: Option<u32>,
-        /// Over how long the requests are counted.
+        /// Count the requests that began in so much time instead; those of the moment when absent.
         budget_interval: Option<Duration>,
     }
 }
@@ -106,7 +106,7 @@ message! {
         connect_timeout: Option<Duration>,
         /// TCP keepalive.
         tcp_keepalive: Option<TcpKeepalive>,
-        /// How long a connection is used.
+        /// How long a connection takes new requests; for ever when absent.
         max_connection_duration: Option<Duration>,
         /// How long it may lie idle; an hour when absent.
         idle_timeout: Option<Duration>,
@@ -128,21 +128,21 @@ message! {
 message! {
     /// Limits on requests.
     pub struct HttpConnectionPool {
-        /// How many may wait for a connection.
+        /// How many may wait for a connection, whatever the protocol; unlimited when absent or 0.
         http1_max_pending_requests: Option<i32>,
-        /// How many may be under way, whatever the protocol.
+        /// How many may be under way, whatever the protocol; unlimited when absent or 0.
         http2_max_requests: Option<i32>,
-        /// How many a connection serves.
+        /// How many a connection serves; unlimited when absent or 0.
         max_requests_per_connection: Option<i32>,
-        /// How many retries may be under way.
+        /// How many retries may be under way; unlimited when absent or 0.
         max_retries: Option<i32>,
-        /// How long a connection may lie idle.
+        /// How long a connection may lie idle; what `tcp` says, else an hour, when absent.
         idle_timeout: Option<Duration>,
         /// Whether HTTP/1.1 becomes HTTP/2 on the way.
         h2_upgrade_policy: Option<H2UpgradePolicy>,
         /// Whether the client's own protocol is used.
         use_client_protocol: Option<bool>,
-        /// Streams on one HTTP/2 connection.
+        /// Streams on one HTTP/2 connection; as many as the endpoint takes when absent.
         max_concurrent_streams: Option<i32>,
         /// HTTP/2 pings.
         http2_keep_alive: Option<Http2KeepAlive>,

@@ -94,7 +94,12 @@ impl CorsPolicy {
         self
     }
 
-    /// The same with these methods told to preflights; `*` alone repeats what is asked for.
+    /// The same with these methods told to preflights; `*` alone repeats what is asked for. None is
+    /// told unless said.
+    ///
+    /// # Errors
+    ///
+    /// For a method that HTTP does not have, or that is not in capitals.
     pub fn allow_methods<'a>(
         mut self,
         methods: impl IntoIterator<Item = &'a str>,
@@ -109,6 +114,11 @@ impl CorsPolicy {
     }
 
     /// The same with these request headers told to preflights; `*` alone repeats what is asked for.
+    /// None is told unless said.
+    ///
+    /// # Errors
+    ///
+    /// For a name that no header can have.
     pub fn allow_headers<'a>(
         mut self,
         names: impl IntoIterator<Item = &'a str>,
@@ -117,7 +127,11 @@ impl CorsPolicy {
         Ok(self)
     }
 
-    /// The same with these response headers shown to who asked.
+    /// The same with these response headers shown to who asked; none unless told.
+    ///
+    /// # Errors
+    ///
+    /// For a name that no header can have.
     pub fn expose_headers<'a>(
         mut self,
         names: impl IntoIterator<Item = &'a str>,
@@ -126,7 +140,11 @@ impl CorsPolicy {
         Ok(self)
     }
 
-    /// The same with preflights good for this many whole seconds.
+    /// The same with preflights good for this many whole seconds; nothing is said of it unless told.
+    ///
+    /// # Errors
+    ///
+    /// For less than a second, or a part of one.
     pub fn max_age(mut self, age: Duration) -> Result<Self, InvalidCorsPolicy> {
         if age < Duration::from_millis(1) {
             return Err(InvalidCorsPolicy::NoTime);
@@ -138,14 +156,14 @@ impl CorsPolicy {
         Ok(self)
     }
 
-    /// The same, with credentials allowed or not.
+    /// The same, with credentials allowed or not; they are not unless told.
     #[must_use]
     pub const fn allow_credentials(mut self, allow: bool) -> Self {
         self.credentials = allow;
         self
     }
 
-    /// The same with this for preflights from origins not allowed.
+    /// The same with this for preflights from origins not allowed, which are forwarded unless told.
     #[must_use]
     pub const fn unmatched_preflights(mut self, what: UnmatchedPreflights) -> Self {
         self.ignore_unmatched = matches!(what, UnmatchedPreflights::Ignore);

@@ -32,7 +32,11 @@ impl DirectResponsePolicy {
     /// The size a body may have: 1 MiB.
     pub const MAX_BODY: usize = 1024 * 1024;
 
-    /// An answer of this status, from 200 to 599, with this body.
+    /// An answer of this status, from 200 to 599, with this body of at most 1 MiB.
+    ///
+    /// # Errors
+    ///
+    /// For another status, or a larger body.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Result<Self, InvalidDirectResponse> {
         if !(200..600).contains(&status.as_u16()) {
             return Err(InvalidDirectResponse::Status(status.as_u16().into()));

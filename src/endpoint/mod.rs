@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(replacement.active(), 0);
     }
 
-    /// Ten thousand endpoints take three megabytes and not five.
+    /// Ten thousand endpoints take two megabytes and not four.
     #[test]
     fn an_endpoint_and_its_counters_are_small() {
         assert!(size_of::<Endpoint>() <= 72, "{}", size_of::<Endpoint>());

@@ -106,6 +106,10 @@ fn roll<T>(fault: Option<(Percent, T)>, dice: &Rng) -> Option<T> {
 
 impl Abort {
     /// An HTTP status from 200 to 599; a gRPC request gets the gRPC status Envoy maps it to.
+    ///
+    /// # Errors
+    ///
+    /// For a status outside of that range.
     pub fn http_status(status: StatusCode) -> Result<Self, InvalidAbort> {
         match status.as_u16() {
             200..600 => Ok(Self(Status::Http(status))),

@@ -10,7 +10,11 @@ use crate::source::Source;
 use crate::string_match::TextMatch;
 
 impl MatchRequest {
-    /// Compiles one block; the error holds everything that is wrong with it.
+    /// Compiles one block.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
     pub fn new(written: &HttpMatchRequest) -> Result<Self, Diagnostics> {
         let mut found = Diagnostics::default();
         let compiled = Self::compile(written, At::Top, &mut found);

@@ -69,6 +69,10 @@ impl<T> Hosts<T> {
     }
 
     /// Adds a name: exact, `*` alone, or `*` and a suffix.
+    ///
+    /// # Errors
+    ///
+    /// When the name, in any case, is there already; what it has stays.
     pub fn insert(&mut self, name: &str, value: T) -> Result<(), SameHost> {
         let name = name.to_ascii_lowercase();
         match host::wildcard_suffix(&name) {

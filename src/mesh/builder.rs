@@ -23,6 +23,35 @@ use crate::source::{Source, resolve_gateway};
 use crate::tls::WorkloadCertificates;
 
 /// Collects what a mesh is made of; [`build`](Self::build) judges it.
+///
+/// ```
+/// # #[cfg(feature = "yaml")]
+/// # fn main() -> Result<(), tower_mesh::mesh::BuildError> {
+/// use tower_mesh::mesh::Mesh;
+///
+/// let rules = "
+/// apiVersion: networking.istio.io/v1
+/// kind: ServiceEntry
+/// metadata: {name: reviews}
+/// spec:
+///   hosts: [reviews.example.com]
+///   ports: [{number: 80, name: http, protocol: HTTP}]
+///   resolution: STATIC
+///   endpoints: [{address: 10.0.0.1}]
+/// ";
+/// let (mesh, report) = Mesh::builder()
+///     .namespace("shop")
+///     .label("app", "cart")
+///     .registry_only(true)
+///     .yaml(rules)
+///     .build()?;
+/// assert!(report.diagnostics().is_empty());
+/// # drop(mesh);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "yaml"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MeshBuilder {

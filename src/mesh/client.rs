@@ -19,7 +19,24 @@ use crate::transport::Transport;
 /// which rules it meets, as the port a workload dials decides at a sidecar; its
 /// `Host` header, or else the URI's host, decides the rest. What the mesh must
 /// answer itself is a [`MeshError`], for gRPC requests a response with
-/// `grpc-status`. Other than a sidecar it adds no headers of its own.
+/// `grpc-status`. Unlike a sidecar it adds no headers of a proxy's own. Dropping the future of a
+/// request cancels it.
+///
+/// ```
+/// # #[cfg(all(feature = "yaml", feature = "client"))]
+/// # async fn example(mesh: tower_mesh::mesh::Mesh) -> Result<(), Box<dyn std::error::Error>> {
+/// use http::Request;
+/// use tower::{ServiceBuilder, ServiceExt as _};
+/// use tower_mesh::body::Body;
+///
+/// // Layers of one's own go around it as around any service.
+/// let client = ServiceBuilder::new().concurrency_limit(100).service(mesh.client());
+/// let request = Request::get("http://reviews:9080/").body(Body::empty())?;
+/// let response = client.oneshot(request).await?;
+/// # drop(response);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MeshClient<T> {
     mesh: Mesh,

@@ -20,7 +20,19 @@ use crate::transport::Transport;
 /// Hop-by-hop headers end here, `x-request-id`, `x-forwarded-proto` and
 /// `x-envoy-attempt-count` are added, and control headers meant for a proxy are
 /// taken off, as Envoy does it under Istio. Like a sidecar it believes what requests say of where
-/// they come from: put [`EdgeLayer`](super::EdgeLayer) around it where strangers connect.
+/// they come from: put [`EdgeLayer`](super::EdgeLayer) around it where strangers connect. Dropping the future of a
+/// request cancels it.
+///
+/// ```
+/// use tower_mesh::mesh::Mesh;
+///
+/// # #[cfg(feature = "client")]
+/// # async fn example(mesh: Mesh) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// let app = axum::Router::new().fallback_service(mesh.forward());
+/// axum::serve(listener, app).await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Forward<T> {
     mesh: Mesh,

@@ -121,6 +121,33 @@ impl Mesh {
     /// error holds everything that was found. Destinations that do not change stay as
     /// they are, with their connections and all they have counted.
     ///
+    /// ```
+    /// # #[cfg(feature = "yaml")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_mesh::api::{HttpRoute, Resources, VirtualService};
+    /// use tower_mesh::mesh::{Action, Mesh};
+    ///
+    /// let rule = |answer| VirtualService::of_hosts(["shop.example.com"]).http([answer]);
+    /// let open = Resources::new().with("shop", rule(HttpRoute::to("shop.example.com")));
+    /// let closed = Resources::new().with("shop", rule(HttpRoute::answer(503, "closed on Sundays")));
+    ///
+    /// let (mesh, _) = Mesh::builder().resources(open).build()?;
+    /// let (request, ()) = http::Request::get("http://shop.example.com/").body(())?.into_parts();
+    /// assert_eq!(mesh.explain(&request).action, Action::Forward);
+    ///
+    /// mesh.apply(&closed)?;
+    /// assert_eq!(mesh.explain(&request).action, Action::DirectResponse);
+    ///
+    /// // What is wrong changes nothing.
+    /// let broken = Resources::from_yaml("mesh.yaml", "kind: VirtualService");
+    /// assert!(mesh.apply(&broken).is_err());
+    /// assert_eq!(mesh.explain(&request).action, Action::DirectResponse);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "yaml"))]
+    /// # fn main() {}
+    /// ```
+    ///
     /// # Errors
     ///
     /// The diagnostics, when one of them is an error.
@@ -139,7 +166,8 @@ impl Mesh {
         Ok(Report::new(found))
     }
 
-    /// A client over the built-in transport: HTTP/1.1 and HTTP/2, connections kept.
+    /// A client over the built-in transport: HTTP/1.1 and HTTP/2, connections kept. See
+    /// [`MeshClient`].
     #[cfg(feature = "client")]
     #[must_use]
     pub fn client(&self) -> MeshClient<HttpTransport> {
@@ -190,13 +218,15 @@ impl Mesh {
     }
 
     /// A reverse proxy over the built-in transport, behaving like a sidecar's listener on port 80.
+    /// See [`Forward`].
     #[cfg(feature = "client")]
     #[must_use]
     pub fn forward(&self) -> Forward<HttpTransport> {
         Forward::new(self.clone(), self.shared.transport.clone())
     }
 
-    /// A reverse proxy that sends through the services `service_for` gives for endpoints.
+    /// A reverse proxy that sends through the services `service_for` gives for endpoints, as
+    /// [`client_with`](Self::client_with) does.
     pub fn forward_with<F>(&self, service_for: F) -> Forward<PerEndpoint<F>> {
         Forward::new(self.clone(), PerEndpoint::new(service_for))
     }

@@ -28,7 +28,7 @@
 //! not seen. `consecutiveErrors`, which Istio overlooks, works as `consecutiveGatewayErrors` with
 //! `consecutive5xxErrors` off unless that is written, and a warning.
 //!
-//! Differences to a sidecar: an endpoint is out from the next pick on, where Envoy's workers learn
+//! Differences from a sidecar: an endpoint is out from the next pick on, where Envoy's workers learn
 //! of it a little later, at most after a second; what is learnt of an endpoint stays when rules
 //! are applied.
 //!

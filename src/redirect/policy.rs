@@ -109,6 +109,10 @@ impl RedirectPolicy {
     }
 
     /// The same with another status: 301, 302, 303, 307 or 308.
+    ///
+    /// # Errors
+    ///
+    /// For any other status.
     pub fn code(mut self, code: u32) -> Result<Self, InvalidRedirect> {
         self.status = match code {
             301 => StatusCode::MOVED_PERMANENTLY,
@@ -130,6 +134,10 @@ impl RedirectPolicy {
     }
 
     /// The same to another host, with a port or without.
+    ///
+    /// # Errors
+    ///
+    /// When the text cannot stand in a header.
     pub fn authority(mut self, authority: impl Into<String>) -> Result<Self, InvalidRedirect> {
         self.authority = Some(sayable(authority.into())?);
         Ok(self)
@@ -151,6 +159,10 @@ impl RedirectPolicy {
     }
 
     /// The same to another path; the query stays, unless `uri` has its own.
+    ///
+    /// # Errors
+    ///
+    /// When the text cannot stand in a header.
     pub fn uri(mut self, uri: impl Into<String>) -> Result<Self, InvalidRedirect> {
         let mut uri = uri.into();
         if !uri.starts_with('/') {
@@ -166,6 +178,10 @@ impl RedirectPolicy {
     }
 
     /// The same to a path that begins otherwise, with the rest and the query as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the route did not match a prefix, or the text cannot stand in a header.
     pub fn prefix_rewrite(
         mut self,
         matched: MatchedPath,

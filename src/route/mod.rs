@@ -4,6 +4,9 @@
 //! chosen. With several destinations those of weight 0 are left out and the sum
 //! need not be 100; a single destination takes everything, whatever its weight.
 //!
+//! Source: Istio's `HTTPRouteDestination.weight`, Envoy's `WeightedCluster`. There is no difference
+//! from the sidecar, and no layer: the mesh alone chooses between destinations.
+//!
 //! ```
 //! use tower_mesh::route::Weights;
 //!

@@ -25,6 +25,10 @@ impl<T> Weights<T> {
     ///
     /// One choice alone takes everything, even with weight 0; among several, those of
     /// weight 0 are never taken.
+    ///
+    /// # Errors
+    ///
+    /// When nothing has a share, or the sum of the weights does not fit 32 bits.
     pub fn new(choices: impl IntoIterator<Item = (T, u32)>) -> Result<Self, InvalidWeights> {
         let mut choices: Vec<(T, u32)> = choices.into_iter().collect();
         if let [(_, weight)] = choices.as_mut_slice() {

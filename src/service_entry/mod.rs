@@ -24,7 +24,7 @@
 //! for again after a second, then two, four and so on. Once there was an answer, the
 //! last good one stands whatever comes after it.
 //!
-//! Other than a sidecar: the time to live of a record plays no part, for an operating
+//! Unlike in a sidecar, the time to live of a record plays no part, for an operating
 //! system's resolver does not tell it; and an answer that the name has no addresses any
 //! more, which takes the endpoints from a sidecar, leaves them here.
 
