@@ -24,7 +24,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         "DOWNSTREAM_TLS_VERSION",
         "TRACE_ID",
     ];
-    let control = ["x-envoy-retry-on", "x-envoy-max-retries"];
+    let control = [
+        "x-envoy-upstream-rq-timeout-alt-response",
+        "x-envoy-upstream-stream-duration-ms",
+    ];
     vec![
         (
             "`zoneAwareLbSetting`",
@@ -47,7 +50,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 .into(),
         ),
         (
-            "`x-envoy-retry-on` and its kin set by a rule",
+            "`x-envoy-upstream-rq-timeout-alt-response`, `x-envoy-upstream-stream-duration-ms` set by a rule",
             control
                 .map(|it| http(&format!("headers: {{request: {{set: {{{it}: '1'}}}}}}")))
                 .into(),
@@ -58,12 +61,6 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 format!("{VIRTUAL_SERVICE}tcp: [{{{TO}}}]}}\n"),
                 format!("{VIRTUAL_SERVICE}tls: [{{match: [{{sniHosts: [a.com]}}], {TO}}}]}}\n"),
             ],
-        ),
-        (
-            "`http[].match` by a JWT's claims",
-            vec![http(
-                "match: [{headers: {'@request.auth.claims.group': {exact: a}}}]",
-            )],
         ),
         (
             "`tls.credentialName`",
