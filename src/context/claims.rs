@@ -42,7 +42,7 @@ use http::Extensions;
 /// let mut request = http::Request::get("http://shop.example.com/").body(())?;
 /// let claims = Claims::new().claim(&["sub"], &["jason"]).claim(&["groups"], &["all", "testers"]);
 /// request.extensions_mut().insert(claims);
-/// assert_eq!(mesh.explain(&request.into_parts().0).status, Some(200));
+/// assert_eq!(mesh.explain(&request.into_parts().0).status, Some(http::StatusCode::OK));
 /// # Ok(())
 /// # }
 /// # #[cfg(feature = "yaml")]

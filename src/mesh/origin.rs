@@ -30,8 +30,8 @@ impl<T> MeshClient<T> {
     /// let channel = mesh.client().with_origin(Uri::from_static("http://greeter"));
     /// // GreeterClient::with_interceptor(channel, token) is made of the same.
     /// let token = |mut request: tonic::Request<()>| {
-    ///     request.metadata_mut().insert("authorization", "Bearer …".parse().unwrap());
-    ///     Ok(request)
+    ///     request.metadata_mut().insert("authorization", "Bearer secret".parse().unwrap());
+    ///     Ok::<_, tonic::Status>(request)
     /// };
     /// let greeter = tonic::client::Grpc::new(InterceptedService::new(channel, token));
     /// # }
