@@ -222,6 +222,14 @@
 //! reqwest's and `Full` can; around hyper's client, tonic's channel and boxed bodies stands
 //! [`ReplyBodyLayer`](crate::reply::ReplyBodyLayer).
 //!
+//! # Seeing requests
+//!
+//! With the feature `tracing` a mesh makes one event of each request, with the fields of Istio's default
+//! access log, for a subscriber that wants the target `tower_mesh::access`; where none does, that costs a look at
+//! the level. [`AccessLogLayer`](crate::access_log::AccessLogLayer) hands the same to a function.
+//! [`explain`](crate::mesh::Mesh::explain) says beforehand what would be done with a request, and
+//! [`clusters`](crate::mesh::Mesh::clusters) how destinations fare.
+//!
 //! # Deliberate differences
 //!
 //! For the same rules and request the answer is meant to be the sidecar's, and is compared with a

@@ -9,6 +9,7 @@ use super::routed::Routed;
 use crate::endpoint::Address;
 use crate::headers::SentRequest;
 use crate::reply::LocalReply;
+use crate::rewrite::RewritePolicy;
 
 /// Which rule a request fell under and where it went: what an access log writes.
 ///
@@ -44,6 +45,8 @@ pub(crate) struct Told {
     pub(crate) path: Option<String>,
     pub(crate) request_id: Option<String>,
     pub(crate) authority: Option<String>,
+    /// Whether its path was rewritten, which the endpoint is told by a header.
+    pub(crate) path_rewritten: bool,
     pub(crate) attempts: u32,
 }
 
@@ -194,6 +197,12 @@ impl StreamInfo {
         rewrite.new_authority()
     }
 
+    fn is_path_rewritten(&self) -> bool {
+        let choice = self.routed.as_ref().and_then(Routed::choice);
+        let rewrite = choice.and_then(|it| it.rewrite.as_deref());
+        self.attempts() > 0 && rewrite.is_some_and(RewritePolicy::has_path)
+    }
+
     /// The same without the plan, to keep.
     pub(crate) fn told(&self) -> Told {
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -204,6 +213,7 @@ impl StreamInfo {
             path: owned(self.path()),
             request_id: owned(self.request_id()),
             authority: owned(self.authority()),
+            path_rewritten: self.is_path_rewritten(),
             attempts: self.attempts(),
         }
     }

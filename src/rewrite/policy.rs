@@ -111,6 +111,11 @@ impl RewritePolicy {
         authority?.to_str().ok()
     }
 
+    /// Whether a path is rewritten.
+    pub(crate) const fn has_path(&self) -> bool {
+        self.path.is_some()
+    }
+
     pub(super) const fn has_authority(&self) -> bool {
         self.authority.is_some()
     }

@@ -30,8 +30,8 @@ const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 pub(crate) struct Pending<L: AccessLog> {
     log: L,
     entry: AccessLogEntry,
-    /// Whether a hop before this one said what the path was before it was rewritten.
-    path_is_given: bool,
+    /// The request's own path, where a hop before this one said what it was before it was rewritten.
+    given_over: Option<String>,
     received: Arc<AtomicU64>,
     began: Instant,
     head: bool,
@@ -81,7 +81,7 @@ impl<L: AccessLog> Pending<L> {
         Self {
             log,
             entry,
-            path_is_given: given.is_some(),
+            given_over: given.and_then(|_| target().map(str::to_owned)),
             received,
             began: Instant::now(),
             head: request.method() == Method::HEAD,
@@ -123,8 +123,10 @@ impl<L: AccessLog> Pending<L> {
         if told.request_id.is_some() {
             entry.request_id = told.request_id;
         }
-        if told.path.is_some() && !self.path_is_given {
-            entry.path = told.path;
+        // What the hop before said stands, unless this one rewrites the path too.
+        let given_over = self.given_over.take();
+        if given_over.is_none() || told.path_rewritten {
+            entry.path = told.path.or(given_over).or(entry.path.take());
         }
         if told.authority.is_some() {
             entry.authority = told.authority;
