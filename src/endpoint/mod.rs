@@ -1,26 +1,31 @@
 //! An endpoint: an address that requests can be sent to, and what is known of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
-use crate::limits::{Limits, RequestPermit};
+use crate::limits::Limits;
 
 mod address;
 mod ejections;
+mod in_flight;
 #[cfg(feature = "client")]
 mod kept;
 mod locality;
+mod pairs;
 
 pub use address::Address;
 pub(crate) use ejections::{Ejections, Seldom, Tally};
+pub use in_flight::InFlight;
+use in_flight::Load;
 #[cfg(feature = "client")]
 pub(crate) use kept::Kept;
 pub use locality::Locality;
 pub(crate) use locality::Place;
+pub(crate) use pairs::places_before;
 
 /// One endpoint of a destination: immutable, but for the counters beside it.
 #[derive(Clone, Debug)]
@@ -158,6 +163,12 @@ impl Endpoint {
         self
     }
 
+    /// The same endpoint, counting for itself.
+    pub(crate) fn counting_anew(mut self) -> Self {
+        self.load = Arc::default();
+        self
+    }
+
     /// The like of this endpoint at another address, counting for itself.
     pub(crate) fn at(&self, address: Address) -> Self {
         Self {
@@ -179,11 +190,32 @@ impl Endpoint {
     /// Whether another says the same of the same address, whatever either counts.
     pub(crate) fn is_as(&self, other: &Self) -> bool {
         self.address == other.address
-            && self.labels == other.labels
-            && self.weight == other.weight
-            && self.place == other.place
-            && self.protocol == other.protocol
-            && self.settings == other.settings
+            && self.is_known_as(other, other.protocol, other.settings.as_ref())
+    }
+
+    /// Whether another of its address says the same, connected to in this way.
+    #[inline]
+    pub(crate) fn is_known_as(
+        &self,
+        other: &Self,
+        protocol: UpstreamProtocol,
+        settings: Option<&Arc<ConnectionSettings>>,
+    ) -> bool {
+        // What is one and the same needs no look inside.
+        let same = |a: &Arc<_>, b: &Arc<_>| Arc::ptr_eq(a, b) || a == b;
+        let same_settings = match (&self.settings, settings) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        let same_place = match (&self.place, &other.place) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        self.weight == other.weight
+            && self.protocol == protocol
+            && same(&self.labels, &other.labels)
+            && same_place
+            && same_settings
     }
 
     /// Whether it carries all of these labels.
@@ -232,6 +264,16 @@ impl Endpoint {
     pub fn locality(&self) -> Option<&Locality> {
         let place = self.place.as_deref()?;
         Some(&place.locality).filter(|it| **it != Locality::default())
+    }
+
+    /// Whether it is in the same place as another; with labels, whether it carries the same, too.
+    pub(crate) fn is_beside(&self, other: &Self, with_labels: bool) -> bool {
+        let in_place = match (&self.place, &other.place) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        let (ours, theirs) = (&self.labels, &other.labels);
+        in_place && (!with_labels || Arc::ptr_eq(ours, theirs) || ours == theirs)
     }
 
     /// The network it is in; empty where nobody said so.
@@ -305,59 +347,12 @@ impl Endpoint {
     /// Counts one request until the guard is dropped.
     #[inline]
     pub fn begin(&self) -> InFlight {
-        self.load.active.fetch_add(1, Ordering::Relaxed);
-        InFlight {
-            load: self.load.clone(),
-            permit: None,
-        }
+        InFlight::begin(&self.load)
     }
 
     /// How much may be under way at its destination.
     pub(crate) fn limits(&self) -> Option<&Limits> {
         self.settings.as_ref()?.limits.as_ref()
-    }
-}
-
-/// The counters of one endpoint, which outlive a change of configuration; on a cache line of their
-/// own, for every thread writes to them. What few endpoints need is in boxes.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Load {
-    active: AtomicU32,
-    failures: [AtomicU32; 3],
-    ejected: AtomicBool,
-    /// What a transport keeps for the endpoint.
-    #[cfg(feature = "client")]
-    kept: OnceLock<Box<dyn Kept>>,
-    seldom: OnceLock<Box<Seldom>>,
-}
-
-/// One request under way; dropping it is the end of the request.
-#[derive(Debug)]
-#[must_use = "the request counts as ended when this is dropped"]
-pub struct InFlight {
-    load: Arc<Load>,
-    permit: Option<RequestPermit>,
-}
-
-impl InFlight {
-    /// The endpoint's errors, gateway errors and failures on this side, each in a row.
-    pub(crate) fn failures(&self) -> &[AtomicU32; 3] {
-        &self.load.failures
-    }
-
-    /// The same, with the permit that the request has of its destination.
-    #[inline]
-    pub(crate) fn permitted(mut self, permit: RequestPermit) -> Self {
-        self.permit = Some(permit);
-        self
-    }
-}
-
-impl Drop for InFlight {
-    #[inline]
-    fn drop(&mut self) {
-        self.load.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

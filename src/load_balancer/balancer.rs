@@ -1,7 +1,7 @@
 //! One destination's balancer: its endpoints, and what is worked out for them beforehand.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::choice::Choice;
 use super::least_request;
 use super::locality::Group;
+use super::moved::Moved;
 use super::policy::{Algorithm, LoadBalancerPolicy};
-use super::spread::Spread;
+use super::spread::{PartOf, Spread};
 use super::status::TableStatus;
 use super::warmup::Warming;
 use crate::endpoint::Endpoint;
@@ -38,7 +39,7 @@ use crate::rt::Rng;
 pub struct LoadBalancer {
     policy: LoadBalancerPolicy,
     endpoints: Arc<[Endpoint]>,
-    choice: Choice,
+    pub(super) choice: Choice,
     dice: Rng,
     /// Whether there is something in `spread` or `warming`, for picks that need not look.
     special: AtomicBool,
@@ -96,18 +97,14 @@ impl LoadBalancer {
         endpoints: impl Into<Arc<[Endpoint]>>,
         dice: &Rng,
     ) -> Self {
-        Self::starting(policy, endpoints.into(), dice.clone(), None)
+        Self::starting(policy, endpoints.into(), dice.clone(), None, None)
     }
 
     /// The same over other endpoints; a rotation goes on where it is.
     #[must_use]
     pub fn with_endpoints(&self, endpoints: impl Into<Arc<[Endpoint]>>) -> Self {
-        Self::starting(
-            self.policy.clone(),
-            endpoints.into(),
-            self.dice.clone(),
-            self.turn(),
-        )
+        let (policy, dice) = (self.policy.clone(), self.dice.clone());
+        Self::starting(policy, endpoints.into(), dice, self.turn(), Some(self))
     }
 
     fn turn(&self) -> Option<usize> {
@@ -122,24 +119,43 @@ impl LoadBalancer {
         endpoints: Arc<[Endpoint]>,
         dice: Rng,
         turn: Option<usize>,
+        before: Option<&Self>,
     ) -> Self {
-        let balancer = Self::side_by_side(policy, endpoints, dice, turn, None);
-        if balancer.policy.locality.is_some() {
-            balancer.refresh();
+        let placed = policy.locality.is_some();
+        // With places rings and tables are those of parts, nearly always.
+        let later = placed && policy.algorithm.is_by_hash();
+        let choice = later.then(Choice::later);
+        let mut balancer = Self::side_by_side(policy, endpoints, dice, turn, choice, None, before);
+        if placed {
+            let spread = before.map(|it| it.spread.load());
+            balancer.refresh_after(spread.as_ref().and_then(|it| it.as_deref()));
+        }
+        if later && balancer.spread.load().is_none() {
+            balancer.choice = balancer.whole(before);
         }
         balancer
     }
 
-    /// A balancer that knows no places; `shares` stand for weights on rings and in tables.
+    /// What all endpoints side by side are chosen by.
+    fn whole(&self, before: Option<&Self>) -> Choice {
+        let start = || self.dice.next_u64() as usize;
+        made(self.policy.algorithm, &self.endpoints, None, start, before)
+    }
+
+    /// A balancer that knows no places; `shares` stand for weights on rings and in tables. What
+    /// stands in rings and tables of `before` is used again.
     fn side_by_side(
         policy: LoadBalancerPolicy,
         endpoints: Arc<[Endpoint]>,
         dice: Rng,
         turn: Option<usize>,
+        choice: Option<Choice>,
         shares: Option<&[f64]>,
+        before: Option<&Self>,
     ) -> Self {
         let start = || turn.unwrap_or_else(|| dice.next_u64() as usize);
-        let choice = Choice::new(policy.algorithm, &endpoints, shares, start);
+        let algorithm = policy.algorithm;
+        let choice = choice.unwrap_or_else(|| made(algorithm, &endpoints, shares, start, before));
         let warms = matches!(
             policy.algorithm,
             Algorithm::LeastRequest | Algorithm::RoundRobin
@@ -226,17 +242,23 @@ impl LoadBalancer {
 
     /// Takes note of which endpoints are left out now.
     pub fn refresh(&self) {
+        self.refresh_after(self.spread.load().as_deref());
+    }
+
+    /// The same; rings and tables of `before` are used again.
+    fn refresh_after(&self, before: Option<&Spread>) {
         let _refreshing = self
             .refreshing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let groups = match &self.policy.locality {
-            Some(locality) => locality.groups(&self.endpoints),
-            None => vec![Group {
+            Some(locality) => Some(locality.groups(&self.endpoints)),
+            None if self.endpoints.iter().all(|it| !it.is_ejected()) => None,
+            None => Some(vec![Group {
                 priority: 0,
                 weight: 1,
                 places: (0..self.endpoints.len() as u32).collect(),
-            }],
+            }]),
         };
         let locality = self.policy.locality.as_ref();
         let detects = locality.is_none_or(|it| it.detects);
@@ -245,16 +267,35 @@ impl LoadBalancer {
         let turn = self.turn().filter(|_| is_first);
         let mut policy = self.policy.clone();
         policy.locality = None;
-        let balance = |endpoints: Arc<[Endpoint]>, shares: Option<&[f64]>| {
+        let balance = |of: PartOf, endpoints: Arc<[Endpoint]>, shares: Option<&[f64]>| {
             let (dice, turn) = (self.dice.clone(), turn);
-            Self::side_by_side(policy.clone(), endpoints, dice, turn, shares)
+            let before = before.and_then(|it| it.part(of)).unwrap_or(self);
+            Self::side_by_side(
+                policy.clone(),
+                endpoints,
+                dice,
+                turn,
+                None,
+                shares,
+                Some(before),
+            )
         };
         let (threshold, by_hash) = (policy.panic_threshold, policy.algorithm.is_by_hash());
         let endpoints = (&*self.endpoints, detects);
-        let spread = Spread::new(endpoints, groups, threshold, by_hash, balance);
+        let spread = groups.and_then(|it| Spread::new(endpoints, it, threshold, by_hash, balance));
         let special = spread.is_some() || self.warming.is_some();
         self.spread.store(spread.map(Arc::new));
         self.special.store(special, Ordering::Relaxed);
+    }
+
+    /// Apart, for it is made once and seldom asked.
+    #[inline(never)]
+    fn choose_later(&self, made: &OnceLock<Box<Choice>>, pick: Pick) -> Option<usize> {
+        match &**made.get_or_init(|| Box::new(self.whole(None))) {
+            Choice::RingHash(ring) => ring.pick(pick.hash.unwrap_or(pick.roll), pick.again),
+            Choice::Maglev(table) => table.pick(pick.hash.unwrap_or(pick.roll), pick.again),
+            _ => None,
+        }
     }
 
     fn choose(&self, pick: Pick) -> Option<usize> {
@@ -270,6 +311,7 @@ impl LoadBalancer {
             }
             Choice::RingHash(ring) => ring.pick(pick.hash.unwrap_or(pick.roll), pick.again),
             Choice::Maglev(table) => table.pick(pick.hash.unwrap_or(pick.roll), pick.again),
+            Choice::Later(made) => self.choose_later(made, pick),
             Choice::Turns(turns) => turns.next(|place| self.weight(place)),
             Choice::LeastRequestTurns(turns) => turns.next(|place| {
                 let active = endpoints.get(place as usize).map_or(0, Endpoint::active);
@@ -296,4 +338,18 @@ impl LoadBalancer {
         let endpoint = self.endpoints.get(place as usize);
         endpoint.map_or(1.0, |it| f64::from(it.weight()))
     }
+}
+
+/// What these endpoints are chosen by; what stands in the ring or table of `before` is used again.
+fn made(
+    algorithm: Algorithm,
+    endpoints: &[Endpoint],
+    shares: Option<&[f64]>,
+    start: impl FnOnce() -> usize,
+    before: Option<&LoadBalancer>,
+) -> Choice {
+    let before = before.filter(|_| algorithm.is_by_hash());
+    let before = before.map(|it| (&it.choice, Moved::of(&it.endpoints, endpoints)));
+    let before = before.as_ref().map(|(choice, moved)| (*choice, moved));
+    Choice::new(algorithm, endpoints, shares, start, before)
 }

@@ -1,5 +1,8 @@
 //! How one endpoint of many is chosen, with what is worked out for that beforehand.
 
+use std::sync::OnceLock;
+
+use super::moved::Moved;
 use super::policy::Algorithm;
 use super::schedule::{self, Schedule};
 use super::turns::{Rotation, Turns};
@@ -20,15 +23,31 @@ pub(super) enum Choice {
     Turns(Turns),
     RingHash(RingHash),
     Maglev(Maglev),
+    /// Of all endpoints side by side, where only parts of them have been asked for so far.
+    Later(OnceLock<Box<Self>>),
 }
 
 impl Choice {
+    pub(super) const fn later() -> Self {
+        Self::Later(OnceLock::new())
+    }
+
+    /// What there is of it to go on with.
+    fn made(&self) -> &Self {
+        match self {
+            Self::Later(made) => made.get().map_or(self, |it| it),
+            made => made,
+        }
+    }
+
     pub(super) fn new(
         algorithm: Algorithm,
         endpoints: &[Endpoint],
         shares: Option<&[f64]>,
         start: impl FnOnce() -> usize,
+        before: Option<(&Self, &Moved)>,
     ) -> Self {
+        let before = before.map(|(it, moved)| (it.made(), moved));
         let mut weights = endpoints.iter().map(Endpoint::weight);
         let first = weights.next();
         let even = weights.all(|it| Some(it) == first);
@@ -36,13 +55,13 @@ impl Choice {
             .iter()
             .map(|it| f64::from(it.weight()))
             .sum::<f64>();
-        let keyed = || -> Vec<(String, f64)> {
-            let keyed = |(n, it): (usize, &Endpoint)| {
-                let share = shares.and_then(|it| it.get(n).copied());
-                let share = share.unwrap_or_else(|| f64::from(it.weight()) / total);
-                (it.address().to_string(), share)
-            };
-            endpoints.iter().enumerate().map(keyed).collect()
+        let shares = || -> Vec<f64> {
+            let share = |it: &Endpoint| f64::from(it.weight()) / total;
+            shares.map_or_else(|| endpoints.iter().map(share).collect(), <[f64]>::to_vec)
+        };
+        let name = |place: usize| {
+            let endpoint = endpoints.get(place);
+            endpoint.map_or_else(String::new, |it| it.address().to_string())
         };
         match algorithm {
             Algorithm::Random | Algorithm::Passthrough => Self::Random,
@@ -57,10 +76,19 @@ impl Choice {
                 }
             }
             Algorithm::RingHash { minimum_ring_size } => {
-                Self::RingHash(RingHash::of_shares(&keyed(), minimum_ring_size))
+                let before = before.and_then(|(it, moved)| match it {
+                    Self::RingHash(ring) => Some((ring, moved)),
+                    _ => None,
+                });
+                let ring = RingHash::of_shares(&shares(), name, minimum_ring_size, before);
+                Self::RingHash(ring)
             }
             Algorithm::Maglev { table_size } => {
-                Self::Maglev(Maglev::of_shares(&keyed(), table_size))
+                let before = before.and_then(|(it, moved)| match it {
+                    Self::Maglev(table) => Some((table, moved)),
+                    _ => None,
+                });
+                Self::Maglev(Maglev::of_shares(&shares(), name, table_size, before))
             }
         }
     }

@@ -1,10 +1,13 @@
 //! `localityLbSetting`: which endpoints come first, and the shares of places.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::api;
 use crate::endpoint::{Endpoint, Locality};
 use crate::source::Source;
+
+/// How many endpoints are remembered that others may stand beside.
+const LATELY: usize = 4;
 
 const NETWORK: &str = "topology.istio.io/network";
 
@@ -197,24 +200,47 @@ impl LocalityPolicy {
     /// of those of its endpoints unless shares are written.
     pub(super) fn groups(&self, endpoints: &[Endpoint]) -> Vec<Group> {
         let nowhere = Locality::default();
-        let mut groups: BTreeMap<(usize, &Locality), Group> = BTreeMap::new();
+        let failover = self.failover.as_ref();
+        let by_label = failover.is_some_and(|it| !it.labels.is_empty());
+        let mut groups: Vec<(&Locality, Group)> = Vec::new();
+        let mut known: BTreeMap<(usize, &Locality), usize> = BTreeMap::new();
+        // Many endpoints stand where one did that was seen lately.
+        let mut lately: VecDeque<(&Endpoint, usize)> = VecDeque::with_capacity(LATELY);
         for (place, endpoint) in endpoints.iter().enumerate() {
-            let failover = self.failover.as_ref();
-            let distance = failover.map_or(0, |it| it.distance(endpoint));
-            let locality = endpoint.locality().filter(|_| self.weighted);
-            let group = groups.entry((distance, locality.unwrap_or(&nowhere)));
-            let group = group.or_insert_with(|| Group {
-                priority: distance,
-                weight: 0,
-                places: Vec::new(),
-            });
-            group.places.push(place as u32);
-            group.weight = group.weight.saturating_add(endpoint.weight());
+            let beside = lately
+                .iter()
+                .find(|(it, _)| it.is_beside(endpoint, by_label));
+            let at = match beside {
+                Some((_, at)) => *at,
+                None => {
+                    let distance = failover.map_or(0, |it| it.distance(endpoint));
+                    let locality = endpoint.locality().filter(|_| self.weighted);
+                    let locality = locality.unwrap_or(&nowhere);
+                    let at = *known.entry((distance, locality)).or_insert_with(|| {
+                        let group = Group {
+                            priority: distance,
+                            weight: 0,
+                            places: Vec::new(),
+                        };
+                        groups.push((locality, group));
+                        groups.len() - 1
+                    });
+                    if lately.len() == LATELY {
+                        lately.pop_back();
+                    }
+                    lately.push_front((endpoint, at));
+                    at
+                }
+            };
+            if let Some((_, group)) = groups.get_mut(at) {
+                group.places.push(place as u32);
+                group.weight = group.weight.saturating_add(endpoint.weight());
+            }
         }
-        let groups = groups.into_iter().map(|((_, locality), it)| (locality, it));
+        groups.sort_by_key(|(locality, group)| (group.priority, *locality));
         let mut groups: Vec<Group> = match &self.distribute {
-            Some(shares) => distribute(groups.collect(), shares),
-            None => groups.map(|(_, group)| group).collect(),
+            Some(shares) => distribute(groups, shares),
+            None => groups.into_iter().map(|(_, group)| group).collect(),
         };
         let (mut priority, mut last) = (0, None);
         for group in &mut groups {

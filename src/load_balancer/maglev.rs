@@ -2,11 +2,15 @@
 
 use twox_hash::XxHash64;
 
+use super::moved::Moved;
+
 /// A table made exactly as Envoy makes it, so that both send a key to the same endpoint.
 #[derive(Debug)]
 pub struct Maglev {
     /// The place of an endpoint in each slot.
     table: Box<[u32]>,
+    /// Those that filled it, by their keys.
+    orders: Box<[Order]>,
 }
 
 /// The size of a table unless told.
@@ -14,14 +18,22 @@ pub(super) const DEFAULT_TABLE_SIZE: u64 = 65_537;
 /// The largest table.
 pub(super) const MAXIMUM_TABLE_SIZE: u64 = 5_000_011;
 
-/// An endpoint's own order of the slots, and how far down it is.
+/// An endpoint's own order of the slots.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    place: u32,
+    offset: u32,
+    skip: u32,
+}
+
+/// How far down its order an endpoint is.
 struct Filler {
     place: u32,
-    offset: u64,
-    skip: u64,
+    /// The next slot it asks for.
+    slot: usize,
+    skip: usize,
     share: f64,
     due: f64,
-    next: u64,
 }
 
 impl Maglev {
@@ -41,30 +53,77 @@ impl Maglev {
             let name: &str = AsRef::as_ref(name);
             (name.to_owned(), f64::from(*weight) / total)
         };
-        let shares: Vec<_> = endpoints.iter().map(share).collect();
-        Self::of_shares(&shares, size)
+        let keys: Vec<_> = endpoints.iter().map(share).collect();
+        let shares: Vec<f64> = keys.iter().map(|(_, share)| *share).collect();
+        let name = |place: usize| keys.get(place).map(|(name, _)| name.clone());
+        Self::of_shares(&shares, |it| name(it).unwrap_or_default(), size, None)
     }
 
-    /// The same for shares of the whole.
-    pub(super) fn of_shares(endpoints: &[(String, f64)], size: u64) -> Self {
+    /// The same for shares of the whole; `name` gives the key of an endpoint. Of endpoints that were
+    /// in a table `before` of as many slots, the orders are those of there.
+    pub(super) fn of_shares(
+        shares: &[f64],
+        name: impl Fn(usize) -> String,
+        size: u64,
+        before: Option<(&Self, &Moved)>,
+    ) -> Self {
         let size = prime(size);
-        let mut sorted: Vec<_> = endpoints.iter().enumerate().collect();
-        sorted.sort_by(|(_, (a, x)), (_, (b, y))| a.cmp(b).then(x.total_cmp(y)));
-        let filler = |(place, (name, share)): (usize, &(String, f64))| Filler {
-            place: place as u32,
-            offset: super::hash(name.as_bytes()) % size,
-            skip: XxHash64::oneshot(1, name.as_bytes()) % (size - 1) + 1,
-            share: *share,
-            due: 0.0,
-            next: 0,
-        };
-        let mut table = Vec::new();
-        if !endpoints.is_empty() {
-            let mut fillers: Vec<Filler> = sorted.into_iter().map(filler).collect();
-            table = fill(&mut fillers, size);
+        if shares.is_empty() {
+            return Self {
+                table: Box::default(),
+                orders: Box::default(),
+            };
         }
-        let table = table.into();
-        Self { table }
+        let share = |place: u32| shares.get(place as usize).copied().unwrap_or_default();
+        let mut orders: Vec<Order> = Vec::new();
+        let mut there = vec![false; shares.len()];
+        if let Some((before, moved)) = before.filter(|it| it.0.table.len() as u64 == size) {
+            for order in &before.orders {
+                let Some(place) = moved.now(order.place) else {
+                    continue;
+                };
+                if let Some(there) = there.get_mut(place as usize) {
+                    *there = true;
+                }
+                orders.push(Order { place, ..*order });
+            }
+        }
+        let order = |(place, _): (usize, &bool)| {
+            let name = name(place);
+            let order = Order {
+                place: place as u32,
+                // Both are below the size of the largest table.
+                offset: (super::hash(name.as_bytes()) % size) as u32,
+                skip: (XxHash64::oneshot(1, name.as_bytes()) % (size - 1) + 1) as u32,
+            };
+            (name, order)
+        };
+        let fresh = there.iter().enumerate().filter(|(_, there)| !**there);
+        let mut fresh: Vec<(String, Order)> = fresh.map(order).collect();
+        fresh.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut orders = merge(orders, fresh, &name);
+        // Only those of one key begin and go on alike, and hardly any others.
+        for alike in orders.chunk_by_mut(|a, b| (a.offset, a.skip) == (b.offset, b.skip)) {
+            if alike.len() > 1 {
+                alike.sort_by(|a, b| {
+                    let by_name = name(a.place as usize).cmp(&name(b.place as usize));
+                    let by_share = || share(a.place).total_cmp(&share(b.place));
+                    by_name.then_with(by_share).then(a.place.cmp(&b.place))
+                });
+            }
+        }
+        let filler = |order: &Order| Filler {
+            place: order.place,
+            slot: order.offset as usize,
+            skip: order.skip as usize,
+            share: share(order.place),
+            due: 0.0,
+        };
+        let mut fillers: Vec<Filler> = orders.iter().map(filler).collect();
+        Self {
+            table: fill(&mut fillers, size as usize).into(),
+            orders: orders.into(),
+        }
     }
 
     /// The place of the endpoint for a hash; a retry looks elsewhere.
@@ -99,11 +158,30 @@ pub(super) fn is_prime(number: u64) -> bool {
             .all(|n| !number.is_multiple_of(n))
 }
 
+/// Puts orders among others that are in the order of their keys, as these are.
+fn merge(
+    orders: Vec<Order>,
+    fresh: Vec<(String, Order)>,
+    name: impl Fn(usize) -> String,
+) -> Vec<Order> {
+    let mut merged = Vec::with_capacity(orders.len() + fresh.len());
+    let mut rest = orders.as_slice();
+    for (key, order) in fresh {
+        let at = rest.partition_point(|it| name(it.place as usize) < key);
+        let (before, after) = rest.split_at(at);
+        merged.extend_from_slice(before);
+        merged.push(order);
+        rest = after;
+    }
+    merged.extend_from_slice(rest);
+    merged
+}
+
 /// Every endpoint in turn takes its next free slot, one of a lesser weight not in every round.
-fn fill(fillers: &mut [Filler], size: u64) -> Vec<u32> {
+fn fill(fillers: &mut [Filler], size: usize) -> Vec<u32> {
     const FREE: u32 = u32::MAX;
     let most = fillers.iter().map(|it| it.share).fold(0.0, f64::max);
-    let mut table = vec![FREE; size as usize];
+    let mut table = vec![FREE; size];
     let mut filled = 0;
     let mut round = 1.0;
     loop {
@@ -116,9 +194,13 @@ fn fill(fillers: &mut [Filler], size: u64) -> Vec<u32> {
             }
             filler.due += most;
             loop {
-                let slot = (filler.offset + filler.skip * filler.next) % size;
-                filler.next += 1;
-                if let Some(slot) = table.get_mut(slot as usize)
+                let asked = filler.slot;
+                filler.slot += filler.skip;
+                // Both were less than that.
+                if filler.slot >= size {
+                    filler.slot -= size;
+                }
+                if let Some(slot) = table.get_mut(asked)
                     && *slot == FREE
                 {
                     *slot = filler.place;

@@ -51,6 +51,7 @@ mod hash_policy;
 mod least_request;
 mod locality;
 mod maglev;
+mod moved;
 mod policy;
 mod priorities;
 mod ring_hash;

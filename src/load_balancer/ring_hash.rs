@@ -1,6 +1,10 @@
 //! A ring of hashes (Ketama): a key goes to the endpoint whose hash is the next on the ring.
 
+use std::fmt::Write as _;
+
 use twox_hash::XxHash64;
+
+use super::moved::Moved;
 
 /// A ring made exactly as Envoy makes it, so that both send a key to the same endpoint.
 #[derive(Debug)]
@@ -28,34 +32,80 @@ impl RingHash {
             let name: &str = AsRef::as_ref(name);
             (name.to_owned(), f64::from(*weight) / total)
         };
-        let shares: Vec<_> = endpoints.iter().map(share).collect();
-        Self::of_shares(&shares, minimum)
+        let keys: Vec<_> = endpoints.iter().map(share).collect();
+        let shares: Vec<f64> = keys.iter().map(|(_, share)| *share).collect();
+        let name = |place: usize| keys.get(place).map(|(name, _)| name.clone());
+        Self::of_shares(&shares, |it| name(it).unwrap_or_default(), minimum, None)
     }
 
-    /// The same for shares of the whole.
-    pub(super) fn of_shares(endpoints: &[(String, f64)], minimum: u64) -> Self {
-        let shares = endpoints.iter().map(|(_, share)| *share);
-        let least = shares.filter(|it| *it > 0.0);
-        let least = least.fold(1.0, f64::min);
+    /// The same for shares of the whole; `name` gives the key of an endpoint. What another ring was
+    /// `before` is not worked out anew for endpoints that have as many hashes as they had there.
+    pub(super) fn of_shares(
+        shares: &[f64],
+        name: impl Fn(usize) -> String,
+        minimum: u64,
+        before: Option<(&Self, &Moved)>,
+    ) -> Self {
+        let there = shares.iter().copied().filter(|it| *it > 0.0);
+        let least = there.fold(1.0, f64::min);
         let scale = ((least * minimum as f64).ceil() / least).min(MAXIMUM_RING_SIZE as f64);
-        let mut ring = Vec::new();
         let (mut made, mut wanted) = (0.0, 0.0);
-        let mut key = Vec::new();
-        for (place, (name, share)) in endpoints.iter().enumerate() {
+        let count = |share: &f64| {
             wanted += scale * share;
-            let mut n = 0_u64;
+            let mut count = 0;
             while made < wanted {
-                key.clear();
-                key.extend_from_slice(name.as_bytes());
-                key.extend_from_slice(format!("_{n}").as_bytes());
-                ring.push((hash(&key), place as u32));
-                n += 1;
+                count += 1;
                 made += 1.0;
             }
+            count
+        };
+        let counts: Vec<u32> = shares.iter().map(count).collect();
+        let mut ring = match before {
+            Some((before, moved)) => before.of_unchanged(moved, &counts),
+            None => Vec::new(),
+        };
+        let mut there = vec![false; counts.len()];
+        for (_, place) in &ring {
+            if let Some(there) = there.get_mut(*place as usize) {
+                *there = true;
+            }
         }
-        ring.sort_unstable();
+        let mut fresh = Vec::new();
+        let mut key = String::new();
+        for (place, (count, _)) in counts.iter().zip(&there).enumerate().filter(|it| !it.1.1) {
+            let name = name(place);
+            for n in 0..*count {
+                key.clear();
+                // Writing to a string cannot fail.
+                let _ = write!(key, "{name}_{n}");
+                fresh.push((hash(key.as_bytes()), place as u32));
+            }
+        }
+        fresh.sort_unstable();
+        ring.append(&mut fresh);
+        // Finds the two runs and puts one into the other.
+        ring.sort();
         let ring = ring.into();
         Self { ring }
+    }
+
+    /// The hashes of endpoints that have as many now, by their places now.
+    fn of_unchanged(&self, moved: &Moved, counts: &[u32]) -> Vec<(u64, u32)> {
+        let mut had = vec![0_u32; moved.places.len()];
+        for (_, place) in &self.ring {
+            if let Some(had) = had.get_mut(*place as usize) {
+                *had += 1;
+            }
+        }
+        let now = |place: u32| {
+            let now = moved.now(place)?;
+            let same = counts.get(now as usize) == had.get(place as usize);
+            same.then_some(now)
+        };
+        let hashes = self.ring.iter();
+        hashes
+            .filter_map(|(hash, place)| Some((*hash, now(*place)?)))
+            .collect()
     }
 
     /// The place of the endpoint for a hash; a retry goes on along the ring.

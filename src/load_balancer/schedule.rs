@@ -4,6 +4,8 @@
 //! that has waited longest comes first, so weights 1, 2 and 3 give the order
 //! 2 1 2 0 1 2, again and again.
 
+use std::collections::HashMap;
+
 /// A round may be this many turns an endpoint, or [`SHORT`] in all; longer ones are worked out turn
 /// by turn.
 const TURNS_EACH: u64 = 64;
@@ -20,19 +22,25 @@ pub(super) fn round(weights: &[u32]) -> Option<Box<[u32]>> {
     if turns > SHORT.max(TURNS_EACH * weights.len() as u64) {
         return None;
     }
-    // Turn `n` of an endpoint is due at `n / weight`; of two due at once the lesser weight has
-    // waited longer, of two of the same weight the first has.
-    let mut due: Vec<(u64, u64, u32)> = Vec::with_capacity(turns as usize);
+    // Who has the same weight is always due together, the first first.
+    let mut alike: HashMap<u32, Vec<u32>> = HashMap::new();
     for (place, weight) in weights.iter().enumerate() {
-        let weight = u64::from(weight / divisor);
-        due.extend((1..=weight).map(|n| (n, weight, place as u32)));
+        let places = alike.entry(weight / divisor).or_default();
+        places.push(place as u32);
     }
-    due.sort_by(|a, b| {
-        // Both are below 2^32.
-        let when = (a.0 * b.1).cmp(&(b.0 * a.1));
-        when.then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2))
+    // Turn `n` is due at `n / weight`; of two due at once the lesser weight has waited longer.
+    let turns_of = |weight: u32| (1..=u64::from(weight)).map(move |n| (n, weight));
+    let mut due: Vec<(u64, u32)> = alike.keys().copied().flat_map(turns_of).collect();
+    due.sort_unstable_by(|(n, a), (m, b)| {
+        // All are below 2^32.
+        let when = (n * u64::from(*b)).cmp(&(m * u64::from(*a)));
+        when.then(a.cmp(b))
     });
-    Some(due.into_iter().map(|(_, _, place)| place).collect())
+    let mut round = Vec::with_capacity(turns as usize);
+    for places in due.iter().filter_map(|(_, weight)| alike.get(weight)) {
+        round.extend_from_slice(places);
+    }
+    Some(round.into())
 }
 
 fn divisor(a: u32, b: u32) -> u32 {

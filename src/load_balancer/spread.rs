@@ -33,6 +33,13 @@ struct Level {
     weights: Vec<f64>,
 }
 
+/// Which part of which priority.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PartOf {
+    level: usize,
+    part: usize,
+}
+
 /// Endpoints side by side.
 #[derive(Debug)]
 struct Part {
@@ -49,7 +56,7 @@ impl Spread {
         groups: Vec<Group>,
         threshold: u32,
         by_hash: bool,
-        balance: impl Fn(Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
+        balance: impl Fn(PartOf, Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
     ) -> Option<Self> {
         if endpoints.is_empty() {
             return None;
@@ -58,6 +65,12 @@ impl Spread {
             let endpoint = endpoints.get(*place as usize);
             endpoint.is_some_and(|it| !detects || !it.is_ejected())
         };
+        let out = |it: &Endpoint| detects && it.is_ejected();
+        if matches!(&*groups, [only] if only.places.len() == endpoints.len())
+            && !endpoints.iter().any(out)
+        {
+            return None;
+        }
         let mut priorities: Vec<Vec<Group>> = Vec::new();
         for group in groups {
             if priorities.len() <= group.priority {
@@ -86,20 +99,26 @@ impl Spread {
         let mut upto = 0;
         for ((groups, load), count) in priorities.iter().zip(&loads).zip(&counts) {
             upto += load.percent;
-            let part = |(weight, places): (f64, Vec<u32>)| {
-                let balancer = balance(some(&places), None);
+            let level = levels.len();
+            let part = |(part, (weight, places)): (usize, (f64, Vec<u32>))| {
+                let balancer = balance(PartOf { level, part }, some(&places), None);
                 (weight, Part { places, balancer })
             };
             let (weights, parts): (Vec<f64>, Vec<Part>) = if load.panics {
                 // All of the priority, wherever they are.
-                std::iter::once(part((1.0, places(groups).collect()))).unzip()
+                std::iter::once(part((0, (1.0, places(groups).collect())))).unzip()
             } else if by_hash && groups.len() > 1 {
-                std::iter::once(merged(endpoints, groups, is_left, &balance)).unzip()
+                let of = PartOf { level, part: 0 };
+                let balance = |endpoints: Arc<[Endpoint]>, shares: Option<&[f64]>| {
+                    balance(of, endpoints, shares)
+                };
+                std::iter::once(merged(endpoints, groups, is_left, balance)).unzip()
             } else {
                 let left = groups
                     .iter()
                     .map(|it| (effective(it, is_left), left(it, is_left)));
-                left.filter(|(_, it)| !it.is_empty()).map(part).unzip()
+                let left = left.filter(|(_, it)| !it.is_empty());
+                left.enumerate().map(part).unzip()
             };
             levels.push(Level {
                 upto,
@@ -123,6 +142,12 @@ impl Spread {
             priorities: priority_of.into(),
             by_hash,
         })
+    }
+
+    /// The balancer of a part.
+    pub(super) fn part(&self, of: PartOf) -> Option<&LoadBalancer> {
+        let part = self.levels.get(of.level)?.parts.get(of.part)?;
+        Some(&part.balancer)
     }
 
     pub(super) fn status(&self) -> Vec<PriorityStatus> {
@@ -211,7 +236,7 @@ fn merged(
     endpoints: &[Endpoint],
     groups: &[Group],
     is_left: impl Fn(&u32) -> bool + Copy,
-    balance: impl Fn(Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
+    balance: impl FnOnce(Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
 ) -> (f64, Part) {
     let total: f64 = groups.iter().map(|it| f64::from(it.weight)).sum();
     let (mut places, mut shares, mut there) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,6 +1,5 @@
 //! One destination: what rules say of it, and the endpoints it has just now.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -9,7 +8,7 @@ use tokio::time::Instant;
 use super::live::Live;
 use super::traffic_policy::Origin;
 use crate::connection::{ConnectionSettings, UpstreamProtocol};
-use crate::endpoint::{Address, Endpoint};
+use crate::endpoint::{Endpoint, places_before};
 use crate::limits::Limits;
 use crate::load_balancer::{Algorithm, LoadBalancer, LoadBalancerPolicy, Pick};
 use crate::outlier_detection::{Outcome, OutlierDetection, OutlierDetectionPolicy};
@@ -68,14 +67,45 @@ impl Declared {
             && self.origins == other.origins
     }
 
-    /// An endpoint the application gave, connected to as rules say.
-    fn connected(&self, endpoint: Endpoint) -> Endpoint {
-        let protocol = match endpoint.protocol() {
-            UpstreamProtocol::AsRequested => self.protocol,
-            said => said,
-        };
-        let settings = endpoint.settings().or(self.settings.as_ref()).cloned();
-        endpoint.with_protocol(protocol).with_settings(settings)
+    /// The endpoints the application gave that are meant, connected to as rules say. Each counts
+    /// where one of its address did before, or for itself.
+    fn given(&self, given: &[Endpoint], known: &[Endpoint]) -> Vec<Endpoint> {
+        if self.labels.is_empty() {
+            return self.meant(given.iter(), known);
+        }
+        let meant = given.iter().filter(|it| it.carries(&self.labels));
+        self.meant(meant, known)
+    }
+
+    fn meant<'a>(
+        &self,
+        meant: impl Iterator<Item = &'a Endpoint> + Clone,
+        known: &[Endpoint],
+    ) -> Vec<Endpoint> {
+        let places = places_before(meant.clone().map(Endpoint::address), known);
+        let mut endpoints = Vec::with_capacity(places.len());
+        for (endpoint, place) in meant.zip(places) {
+            let known = place.and_then(|it| known.get(it as usize));
+            let protocol = match endpoint.protocol() {
+                UpstreamProtocol::AsRequested => self.protocol,
+                said => said,
+            };
+            let settings = endpoint.settings().or(self.settings.as_ref());
+            match known {
+                Some(known) if known.is_known_as(endpoint, protocol, settings) => {
+                    endpoints.push(known.clone());
+                }
+                known => {
+                    let connected = endpoint.clone().with_protocol(protocol);
+                    let connected = connected.with_settings(settings.cloned());
+                    endpoints.push(match known {
+                        Some(known) => connected.counting_with(known),
+                        None => connected.counting_anew(),
+                    });
+                }
+            }
+        }
+        endpoints
     }
 
     fn is_one_endpoint(&self) -> bool {
@@ -86,22 +116,18 @@ impl Declared {
     /// before it had go on counting.
     fn endpoints(&self, live: &Live, before: Option<&Cluster>) -> (Arc<[Endpoint]>, bool) {
         let given = live.given(&self.host, self.port);
+        let known = before.map(Cluster::endpoints).unwrap_or_default();
         let (endpoints, exists) = match (&self.members, given) {
             (None, _) => (Arc::default(), false),
             (Some(members), None) => (members.endpoints(&live.answers), members.exist()),
             (Some(_), Some(given)) => {
-                let meant = given.iter().filter(|it| it.carries(&self.labels));
-                let connected = |it: &Endpoint| self.connected(it.clone());
-                (meant.map(connected).collect(), true)
+                return (self.given(given, known).into(), true);
             }
         };
-        let known = before.map(Cluster::endpoints).unwrap_or_default();
         let endpoints = match (&*endpoints, known) {
             (_, []) => endpoints,
             // Whatever its address, it is the one endpoint of its name.
-            ([now], [then]) if given.is_none() && self.is_one_endpoint() => {
-                [now.clone().counting_with(then)].into()
-            }
+            ([now], [then]) if self.is_one_endpoint() => [now.clone().counting_with(then)].into(),
             (fresh, known) => count_on(fresh, known),
         };
         (endpoints, exists)
@@ -315,10 +341,13 @@ impl Cluster {
 
 /// The endpoints, those known by their address with the counters they have.
 fn count_on(fresh: &[Endpoint], known: &[Endpoint]) -> Arc<[Endpoint]> {
-    let known: HashMap<&Address, &Endpoint> = known.iter().map(|it| (it.address(), it)).collect();
-    let count_on = |endpoint: &Endpoint| match known.get(endpoint.address()) {
-        Some(known) => endpoint.clone().counting_with(known),
-        None => endpoint.clone(),
+    let places = places_before(fresh.iter().map(Endpoint::address), known);
+    let count_on = |(endpoint, place): (&Endpoint, Option<u32>)| {
+        let known = place.and_then(|it| known.get(it as usize));
+        match known {
+            Some(known) => endpoint.clone().counting_with(known),
+            None => endpoint.clone(),
+        }
     };
-    fresh.iter().map(count_on).collect()
+    fresh.iter().zip(places).map(count_on).collect()
 }

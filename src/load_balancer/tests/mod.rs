@@ -13,6 +13,7 @@ use super::{
 use crate::endpoint::{Address, Endpoint};
 use crate::rt::Rng;
 
+mod anew;
 mod places;
 
 fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
@@ -29,6 +30,7 @@ fn balancer(algorithm: Algorithm, weights: &[u32], start: usize) -> LoadBalancer
         endpoints(weights).into(),
         Rng::default(),
         Some(start),
+        None,
     )
 }
 
