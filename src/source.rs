@@ -15,6 +15,9 @@ pub struct Source {
     pub labels: IndexMap<String, String>,
     /// Where it is; nothing known unless told.
     pub locality: Locality,
+    /// How many instances of it there are in each place, itself among them; nothing known unless
+    /// told.
+    pub instances: Vec<(Locality, u32)>,
     /// The network it is in; empty unless told.
     pub network: String,
     /// The gateway it is, as `namespace/name`; nothing for an ordinary workload of the mesh.
@@ -31,6 +34,7 @@ impl Default for Source {
             namespace: "default".to_owned(),
             labels: IndexMap::new(),
             locality: Locality::default(),
+            instances: Vec::new(),
             network: String::new(),
             gateway: None,
             cluster_domain: "cluster.local".to_owned(),

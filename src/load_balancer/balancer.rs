@@ -262,6 +262,7 @@ impl LoadBalancer {
         };
         let locality = self.policy.locality.as_ref();
         let detects = locality.is_none_or(|it| it.detects);
+        let zones = locality.and_then(|it| it.zones.as_ref());
         // The first time the rotation goes on; later it is that of parts, and begins anywhere.
         let is_first = self.spread.load().is_none();
         let turn = self.turn().filter(|_| is_first);
@@ -282,7 +283,8 @@ impl LoadBalancer {
         };
         let (threshold, by_hash) = (policy.panic_threshold, policy.algorithm.is_by_hash());
         let endpoints = (&*self.endpoints, detects);
-        let spread = groups.and_then(|it| Spread::new(endpoints, it, threshold, by_hash, balance));
+        let spread =
+            groups.and_then(|it| Spread::new(endpoints, (it, zones), threshold, by_hash, balance));
         let special = spread.is_some() || self.warming.is_some();
         self.spread.store(spread.map(Arc::new));
         self.special.store(special, Ordering::Relaxed);

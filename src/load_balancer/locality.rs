@@ -1,13 +1,18 @@
-//! `localityLbSetting`: which endpoints come first, and the shares of places.
+//! `localityLbSetting` and `zoneAwareLbSetting`: which endpoints come first, and the shares of places.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::zones::ZoneAware;
 use crate::api;
+use crate::diagnostic::{At, Code, Diagnostic, Diagnostics};
 use crate::endpoint::{Endpoint, Locality};
 use crate::source::Source;
 
 /// How many endpoints are remembered that others may stand beside.
 const LATELY: usize = 4;
+
+/// Envoy's `min_cluster_size` unless told.
+const MINIMUM_CLUSTER_SIZE: u64 = 6;
 
 const NETWORK: &str = "topology.istio.io/network";
 
@@ -26,6 +31,8 @@ pub struct LocalityPolicy {
     /// Whether outlier detection leaves endpoints out. Where it does not, one that it left out under
     /// rules before is used.
     pub detects: bool,
+    /// `zoneAwareLbSetting`: how requests are divided among the zones of the first priority.
+    pub zones: Option<ZoneAware>,
 }
 
 /// Which endpoints come first, as long as enough of them are left in.
@@ -38,6 +45,8 @@ pub struct Failover {
     pub locality: Option<Locality>,
     /// `failover[].to` for the client's region.
     pub region: Option<String>,
+    /// Whether all of a region stand together.
+    pub by_region: bool,
 }
 
 /// The endpoints of one locality with one priority.
@@ -71,25 +80,81 @@ pub(crate) fn compile(
             weighted: true,
             distribute: shares.map(Iterator::collect),
             detects,
+            zones: None,
         }));
     }
     if !detects {
         return None;
     }
     let by_label = !written.failover_priority.is_empty();
-    let mut regions = written.failover.iter();
-    let region = regions.find(|it| it.from == source.locality.region);
     let by_place = !by_label || !written.failover.is_empty();
     Some(Box::new(LocalityPolicy {
         failover: Some(Failover {
             labels: labels(&written.failover_priority, source),
             locality: by_place.then(|| source.locality.clone()),
-            region: region.map(|it| it.to.clone()),
+            region: region(&written.failover, source),
+            by_region: false,
         }),
         weighted: by_label || !written.failover.is_empty(),
         distribute: None,
         detects,
+        zones: None,
     }))
+}
+
+/// The same of `zoneAwareLbSetting`: regions come one after the other, whether or not endpoints
+/// that fail are noticed.
+pub(crate) fn compile_zones(
+    written: &api::ZoneAwareLoadBalancerSetting,
+    source: &Source,
+    detects: bool,
+) -> Option<Box<LocalityPolicy>> {
+    if written.enabled == Some(false) {
+        return None;
+    }
+    Some(Box::new(LocalityPolicy {
+        failover: Some(Failover {
+            labels: labels(&written.failover_priority, source),
+            locality: Some(source.locality.clone()),
+            region: region(&written.failover, source),
+            by_region: true,
+        }),
+        weighted: false,
+        distribute: None,
+        detects,
+        zones: Some(ZoneAware {
+            own: source.locality.clone(),
+            instances: source.instances.clone(),
+            minimum_cluster_size: written.min_cluster_size.unwrap_or(MINIMUM_CLUSTER_SIZE),
+        }),
+    }))
+}
+
+/// Says where zones will not count, for want of what no rule says.
+pub(crate) fn check_zones(
+    written: &api::ZoneAwareLoadBalancerSetting,
+    source: &Source,
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    if written.enabled == Some(false) {
+        return;
+    }
+    let there = source.instances.iter().filter(|(_, count)| *count > 0);
+    if there.clone().count() < 2 || !there.clone().any(|(it, _)| *it == source.locality) {
+        let message = "requests stay in the client's region, but zones do not count: nobody said \
+                       where the instances of the client are";
+        let hint =
+            "say it by MeshBuilder::instances, for two zones at least and this one among them";
+        found.push(Diagnostic::new(Code::NeverFires, at, message).hint(hint));
+    }
+}
+
+/// Where the client's region fails over to.
+fn region(written: &[api::LocalityFailover], source: &Source) -> Option<String> {
+    let mut regions = written.iter();
+    let region = regions.find(|it| it.from == source.locality.region);
+    region.map(|it| it.to.clone())
 }
 
 /// The labels of `failoverPriority` with the values to be had: those written, else the client's.
@@ -182,6 +247,9 @@ impl Failover {
         let nowhere = Locality::default();
         let its = its.unwrap_or(&nowhere);
         if own.region == its.region {
+            if self.by_region {
+                return 0;
+            }
             return match (own.zone == its.zone, own.subzone == its.subzone) {
                 (true, true) => 0,
                 (true, false) => 1,
@@ -202,6 +270,7 @@ impl LocalityPolicy {
         let nowhere = Locality::default();
         let failover = self.failover.as_ref();
         let by_label = failover.is_some_and(|it| !it.labels.is_empty());
+        let by_locality = self.weighted || self.zones.is_some();
         let mut groups: Vec<(&Locality, Group)> = Vec::new();
         let mut known: BTreeMap<(usize, &Locality), usize> = BTreeMap::new();
         // Many endpoints stand where one did that was seen lately.
@@ -214,7 +283,7 @@ impl LocalityPolicy {
                 Some((_, at)) => *at,
                 None => {
                     let distance = failover.map_or(0, |it| it.distance(endpoint));
-                    let locality = endpoint.locality().filter(|_| self.weighted);
+                    let locality = endpoint.locality().filter(|_| by_locality);
                     let locality = locality.unwrap_or(&nowhere);
                     let at = *known.entry((distance, locality)).or_insert_with(|| {
                         let group = Group {

@@ -101,7 +101,7 @@ impl Maglev {
         let fresh = there.iter().enumerate().filter(|(_, there)| !**there);
         let mut fresh: Vec<(String, Order)> = fresh.map(order).collect();
         fresh.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut orders = merge(orders, fresh, &name);
+        let mut orders = merge(&orders, fresh, &name);
         // Only those of one key begin and go on alike, and hardly any others.
         for alike in orders.chunk_by_mut(|a, b| (a.offset, a.skip) == (b.offset, b.skip)) {
             if alike.len() > 1 {
@@ -160,12 +160,12 @@ pub(super) fn is_prime(number: u64) -> bool {
 
 /// Puts orders among others that are in the order of their keys, as these are.
 fn merge(
-    orders: Vec<Order>,
+    orders: &[Order],
     fresh: Vec<(String, Order)>,
     name: impl Fn(usize) -> String,
 ) -> Vec<Order> {
     let mut merged = Vec::with_capacity(orders.len() + fresh.len());
-    let mut rest = orders.as_slice();
+    let mut rest = orders;
     for (key, order) in fresh {
         let at = rest.partition_point(|it| name(it.place as usize) < key);
         let (before, after) = rest.split_at(at);

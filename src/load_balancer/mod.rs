@@ -24,6 +24,9 @@
 //! for each priority. `distribute` gives localities shares and the others nothing. A balancer
 //! without such settings is none the slower.
 //!
+//! `zoneAwareLbSetting` has regions come one after the other, the client's first, and divides what
+//! the first gets among its zones: as much stays in the client's own as [`ZoneAware`] says.
+//!
 //! # Warm-up
 //!
 //! For the time of `warmup` an endpoint that was not there before gets
@@ -62,15 +65,17 @@ mod status;
 mod tests;
 mod turns;
 mod warmup;
+mod zones;
 
 pub use balancer::{LoadBalancer, Pick};
 pub(crate) use config::{compile, hash_policy};
 pub use hash_policy::{HashCookie, HashPolicy, Keyed, hash_request};
 pub use least_request::least_request;
-pub(crate) use locality::compile as compile_locality;
 pub use locality::{Failover, LocalityPolicy};
+pub(crate) use locality::{check_zones, compile as compile_locality, compile_zones};
 pub use maglev::Maglev;
 pub use policy::{Algorithm, LoadBalancerPolicy};
 pub use ring_hash::{RingHash, hash};
 pub use status::{BalancerStatus, PriorityStatus, TableStatus};
 pub use warmup::Warmup;
+pub use zones::ZoneAware;

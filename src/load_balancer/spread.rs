@@ -7,7 +7,8 @@ use super::locality::Group;
 use super::priorities::{Count, OVERPROVISIONING, elsewhere, health, loads};
 use super::status::PriorityStatus;
 use super::turns::Turns;
-use crate::endpoint::Endpoint;
+use super::zones::{ZoneAware, Zones};
+use crate::endpoint::{Endpoint, Locality};
 
 /// The endpoints in use where these are not simply all, side by side.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ struct Level {
     /// Whose turn it is, and by which weights, where there are several parts.
     turns: Turns,
     weights: Vec<f64>,
+    /// How parts are chosen instead, where they are zones.
+    zones: Option<Zones>,
 }
 
 /// Which part of which priority.
@@ -53,7 +56,7 @@ impl Spread {
     /// of endpoints with these shares where they are not those of their weights.
     pub(super) fn new(
         (endpoints, detects): (&[Endpoint], bool),
-        groups: Vec<Group>,
+        (groups, zones): (Vec<Group>, Option<&ZoneAware>),
         threshold: u32,
         by_hash: bool,
         balance: impl Fn(PartOf, Arc<[Endpoint]>, Option<&[f64]>) -> LoadBalancer,
@@ -84,10 +87,21 @@ impl Spread {
         };
         let counts: Vec<Count> = priorities.iter().map(count).collect();
         let loads = loads(&counts, threshold);
+        let own = zones.map(|it| &it.own);
+        let divided = |groups: &[Group], priority: usize| {
+            let zones = zones.filter(|_| priority == 0 && !by_hash)?;
+            let nowhere = Locality::default();
+            let left = |it: &&Group| it.places.iter().filter(|it| is_left(it)).count() as u64;
+            let count = |it: &&Group| (locality_of(endpoints, it).unwrap_or(&nowhere), left(it));
+            let ordered = ordered(endpoints, groups, own);
+            let counts: Vec<_> = ordered.iter().map(count).collect();
+            zones.divide(&counts)
+        };
         if let ([groups], [count], [load]) = (&*priorities, &*counts, &*loads) {
             let whole = load.panics || count.left == count.all;
             let whole = whole && count.all == endpoints.len() as u64;
-            if whole && (load.panics || groups.len() <= 1) {
+            let one = groups.len() <= 1 || (zones.is_some() && divided(groups, 0).is_none());
+            if whole && (load.panics || one) {
                 return None;
             }
         }
@@ -104,9 +118,22 @@ impl Spread {
                 let balancer = balance(PartOf { level, part }, some(&places), None);
                 (weight, Part { places, balancer })
             };
+            let divided = match load.panics {
+                true => None,
+                false => divided(groups, level),
+            };
             let (weights, parts): (Vec<f64>, Vec<Part>) = if load.panics {
                 // All of the priority, wherever they are.
                 std::iter::once(part((0, (1.0, places(groups).collect())))).unzip()
+            } else if divided.is_some() {
+                // A zone that nobody is left in stands there, too, and gets nothing.
+                let ordered = ordered(endpoints, groups, own).into_iter();
+                let left = ordered.map(|it| (1.0, left(it, is_left)));
+                left.enumerate().map(part).unzip()
+            } else if zones.is_some() {
+                let mut left: Vec<u32> = places(groups).filter(|it| is_left(it)).collect();
+                left.sort_unstable();
+                std::iter::once(part((0, (1.0, left)))).unzip()
             } else if by_hash && groups.len() > 1 {
                 let of = PartOf { level, part: 0 };
                 let balance = |endpoints: Arc<[Endpoint]>, shares: Option<&[f64]>| {
@@ -127,6 +154,7 @@ impl Spread {
                 parts,
                 turns: Turns::new(weights.iter().copied()),
                 weights,
+                zones: divided,
             });
         }
         let mut priority_of = vec![0; endpoints.len()];
@@ -203,9 +231,10 @@ impl Spread {
 
 impl Level {
     fn pick(&self, pick: Pick) -> Option<usize> {
-        let part = match self.parts.as_slice() {
-            [only] => only,
-            parts => {
+        let part = match (self.parts.as_slice(), &self.zones) {
+            ([only], _) => only,
+            (parts, Some(zones)) => parts.get(zones.pick(pick.roll, parts.len()))?,
+            (parts, None) => {
                 let weight = |part: u32| self.weights.get(part as usize).copied().unwrap_or(1.0);
                 parts.get(self.turns.next(weight)?)?
             }
@@ -217,6 +246,21 @@ impl Level {
 
 fn places(groups: &[Group]) -> impl Iterator<Item = u32> + '_ {
     groups.iter().flat_map(|it| it.places.iter().copied())
+}
+
+fn locality_of<'e>(endpoints: &'e [Endpoint], group: &Group) -> Option<&'e Locality> {
+    endpoints.get(*group.places.first()? as usize)?.locality()
+}
+
+/// The client's own zone first, as shares of zones are counted.
+fn ordered<'g>(
+    endpoints: &[Endpoint],
+    groups: &'g [Group],
+    own: Option<&Locality>,
+) -> Vec<&'g Group> {
+    let mut ordered: Vec<&Group> = groups.iter().collect();
+    ordered.sort_by_key(|it| locality_of(endpoints, it) != own);
+    ordered
 }
 
 fn left(group: &Group, is_left: impl Fn(&u32) -> bool) -> Vec<u32> {

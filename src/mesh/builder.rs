@@ -130,6 +130,28 @@ impl MeshBuilder {
         self
     }
 
+    /// How many instances of the client there are in a place, `region/zone/subzone`, itself among
+    /// them; said once for each place. `zoneAwareLbSetting` keeps as much in the client's own zone as
+    /// its share of the endpoints allows for all clients; while nobody says how many there are, it
+    /// only keeps requests in the region.
+    ///
+    /// A sidecar finds them itself where it is told to (`ISTIO_META_ENABLE_SELF_DISCOVERY`).
+    ///
+    /// ```
+    /// use tower_mesh::mesh::Mesh;
+    ///
+    /// let builder = Mesh::builder()
+    ///     .locality("eu-west/eu-west-1b")
+    ///     .instances("eu-west/eu-west-1a", 2)
+    ///     .instances("eu-west/eu-west-1b", 2);
+    /// # drop(builder);
+    /// ```
+    pub fn instances(mut self, locality: &str, count: u32) -> Self {
+        let locality = Locality::new(locality);
+        self.options.source.instances.push((locality, count));
+        self
+    }
+
     /// The network the client is in, for `topology.istio.io/network` in `failoverPriority`; unknown
     /// unless told.
     pub fn network(mut self, network: impl Into<String>) -> Self {

@@ -33,9 +33,14 @@ impl Outcome {
     /// What a response's head means.
     #[must_use]
     pub fn of_response(status: StatusCode, headers: &HeaderMap, grpc: bool) -> Self {
-        let code = || headers.get("grpc-status")?.to_str().ok();
-        let code = grpc.then(code).flatten().and_then(|it| it.parse().ok());
-        Self::Response(code.map_or(status.as_u16(), grpc_status))
+        let code = headers.get("grpc-status").filter(|_| grpc);
+        let code = code.filter(|it| !it.is_empty());
+        let Some(code) = code else {
+            return Self::Response(status.as_u16());
+        };
+        // One that cannot be read is none that there is.
+        let code = code.to_str().ok().and_then(|it| it.parse().ok());
+        Self::Response(code.map_or(500, grpc_status))
     }
 
     /// Whether it is an answer and no error of the endpoint's.
@@ -73,5 +78,35 @@ pub const fn grpc_status(code: u32) -> u16 {
         14 => 503,
         16 => 401,
         _ => 500,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::Outcome;
+
+    /// As Envoy 1.40 was seen to count them.
+    #[test]
+    fn a_grpc_status_in_the_head_counts_and_one_that_cannot_be_read_is_an_error() {
+        let counts = |status: u16, grpc_status: Option<&'static str>, grpc: bool| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = grpc_status {
+                headers.insert("grpc-status", http::HeaderValue::from_static(value));
+            }
+            let status = StatusCode::from_u16(status).expect("a status");
+            match Outcome::of_response(status, &headers, grpc) {
+                Outcome::Response(status) => status,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(counts(200, Some("14"), true), 503);
+        assert_eq!(counts(200, Some("14"), false), 200);
+        assert_eq!(counts(503, Some("0"), true), 200);
+        assert_eq!(counts(503, None, true), 503);
+        assert_eq!(counts(200, Some("17"), true), 500);
+        assert_eq!(counts(200, Some("it"), true), 500);
+        assert_eq!(counts(200, Some(""), true), 200);
     }
 }

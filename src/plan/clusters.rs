@@ -131,9 +131,13 @@ impl<'r> Clusters<'r> {
         if let Some(outliers) = &outliers {
             balancer.panic_threshold = outliers.min_health_percent;
         }
+        let (source, detects) = (&self.options.source, outliers.is_some());
+        let zones = written.and_then(|it| it.written.zone_aware_lb_setting.as_ref());
         let written = written.and_then(|it| it.written.locality_lb_setting.as_ref());
-        balancer.locality =
-            load_balancer::compile_locality(written, &self.options.source, outliers.is_some());
+        balancer.locality = match zones {
+            Some(zones) => load_balancer::compile_zones(zones, source, detects),
+            None => load_balancer::compile_locality(written, source, detects),
+        };
         let service = self.registry.get(host).and_then(|it| it.port(port));
         let protocol = said.or(service.map(|it| it.protocol.upstream()));
         let declared = Declared {

@@ -247,7 +247,7 @@ fn judge_policies(
 ) {
     let mut by_rooms = Diagnostics::default();
     let at = At::Top.field("spec");
-    check_destination_rule::check(written, &options.workload, at, &mut by_rooms);
+    check_destination_rule::check(written, options, at, &mut by_rooms);
     let said = about.len();
     for finding in by_rooms {
         let is_said =

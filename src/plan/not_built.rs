@@ -45,28 +45,6 @@ fn traffic_policy(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagnost
             message,
         ));
     }
-    blocks(&written.load_balancer, at, found);
-    let settings = at.field("portLevelSettings");
-    for (n, own) in written.port_level_settings.iter().enumerate() {
-        blocks(&own.load_balancer, settings.item(n), found);
-    }
-}
-
-/// The blocks that a whole policy and settings for a port have in common.
-fn blocks(load_balancer: &Option<api::LoadBalancerSettings>, at: At<'_>, found: &mut Diagnostics) {
-    if let Some(balancer) = load_balancer {
-        self::load_balancer(balancer, at.field("loadBalancer"), found);
-    }
-}
-
-fn load_balancer(written: &api::LoadBalancerSettings, at: At<'_>, found: &mut Diagnostics) {
-    if written.zone_aware_lb_setting.is_some() {
-        let message = "shares by zone hang on the endpoints of the client's own service, of which nothing \
-                       is known here";
-        let hint = "on purpose: localityLbSetting keeps requests near";
-        let at = at.field("zoneAwareLbSetting");
-        found.push(Diagnostic::new(Code::NotBuilt, at, message).hint(hint));
-    }
 }
 
 pub(super) fn gateway(written: &api::Gateway, at: At<'_>, found: &mut Diagnostics) {

@@ -192,10 +192,17 @@ pub(crate) fn told(case: &Case) -> Vec<Diagnostic> {
     let mut resources = Resources::from_yaml("bad.yaml", &case.file());
     resources.append(Resources::from_yaml("world.yaml", WORLD));
     let mut builder = Mesh::builder().resources(resources);
+    if !case.flags.iter().any(|it| it == "alone") {
+        builder = builder
+            .locality("r/a")
+            .instances("r/a", 1)
+            .instances("r/b", 1);
+    }
     for flag in &case.flags {
         builder = match flag.as_str() {
             "lenient" => builder.lenient(true),
             "registry-only" => builder.registry_only(true),
+            "alone" => builder,
             "gateway" => builder.gateway("default/edge"),
             "nowhere" => builder.gateway("default/nowhere"),
             other => panic!("{}: there is no flag {other}", case.name),

@@ -30,12 +30,6 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
     ];
     vec![
         (
-            "`zoneAwareLbSetting`",
-            vec![policy(
-                "loadBalancer: {zoneAwareLbSetting: {enabled: true}}",
-            )],
-        ),
-        (
             "Gateway servers' `tls`: ending TLS",
             vec![resource(
                 "Gateway",

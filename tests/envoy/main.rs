@@ -39,8 +39,10 @@ mod exchange;
 mod generate;
 mod hashes;
 mod limits;
+mod outliers;
 mod over_time;
 mod process;
+mod rates;
 mod re2;
 #[path = "../edges/refusals.rs"]
 mod refusals;

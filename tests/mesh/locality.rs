@@ -172,3 +172,59 @@ async fn who_was_left_out_is_used_where_nobody_is_left_out_any_more() {
         .unwrap();
     assert_eq!(shares(&mesh).await.len(), 4);
 }
+
+/// Six endpoints in two zones of a region, two of them in the client's, and one in another region.
+fn zones(setting: &str) -> String {
+    let mut yaml = service("a.com", 80, &[1, 2, 3, 4, 5, 6, 7]);
+    let places = ["r1/a", "r1/a", "r1/b", "r1/b", "r1/b", "r1/b", "r2/a"];
+    for (n, place) in (1..).zip(places) {
+        let address = format!("10.0.0.{n}\n");
+        yaml = yaml.replace(&address, &format!("{address}    locality: {place}\n"));
+    }
+    yaml + &format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: it}}\n\
+         spec:\n  host: a.com\n  trafficPolicy: {{loadBalancer: {{simple: ROUND_ROBIN, \
+         zoneAwareLbSetting: {{{setting}}}}}}}\n---\n"
+    )
+}
+
+/// As many requests stay in the zone as its endpoints can do for their part of the clients.
+#[tokio::test]
+async fn zones_keep_what_is_theirs_and_pass_on_the_rest() {
+    let mesh = |setting: &str, instances: &[(&str, u32)]| {
+        let mut builder = Mesh::builder().rng(Rng::seeded(3)).locality("r1/a");
+        for (place, count) in instances {
+            builder = builder.instances(place, *count);
+        }
+        build(builder, &zones(setting))
+    };
+    // Of a thousand, those in the client's zone and those in another region.
+    let near = async |setting: &str, instances: &[(&str, u32)]| {
+        let mesh = mesh(setting, instances);
+        let (mut own, mut far) = (0, 0);
+        for _ in 0..10 {
+            let had = shares(&mesh).await;
+            let of = |numbers: &[u8]| numbers.iter().filter_map(|it| had.get(it)).sum::<u32>();
+            own += of(&[1, 2]);
+            far += of(&[7]);
+        }
+        (own, far)
+    };
+    let even = [("r1/a", 1), ("r1/b", 1)];
+    // Half of the clients, a third of the endpoints: two thirds stay. Five standard deviations.
+    let (own, far) = near("enabled: true", &even).await;
+    assert!(own.abs_diff(667) < 75 && far == 0, "{own} {far}");
+    // A third of the clients: all stay.
+    let few = [("r1/a", 1), ("r1/b", 2)];
+    assert_eq!(near("enabled: true", &few).await, (1000, 0));
+    // Too few endpoints, or nobody knows of the clients: the region is all that counts.
+    for (setting, instances) in [("minClusterSize: 7", &even[..]), ("enabled: true", &[])] {
+        let (own, far) = near(setting, instances).await;
+        assert!(own.abs_diff(333) < 20 && far == 0, "{setting}: {own} {far}");
+    }
+    let (own, far) = near("enabled: false", &even).await;
+    assert!(
+        own.abs_diff(286) < 20 && far.abs_diff(143) < 20,
+        "{own} {far}"
+    );
+}
