@@ -1,4 +1,4 @@
-//! What Envoy's codec refuses and hyper lets through: refused wherever requests come in.
+//! What Envoy's codec refuses and hyper lets through: refused at the proxy border, or where told.
 
 use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::Authority;

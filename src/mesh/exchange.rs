@@ -33,6 +33,8 @@ pub(super) enum Border {
     },
     Inbound {
         port: u16,
+        /// Whether it refuses what a proxy refuses.
+        strict: bool,
     },
 }
 
@@ -41,7 +43,7 @@ impl Border {
     pub(super) fn port<B>(self, request: &Request<B>) -> u16 {
         match self {
             Self::Client => port_of(request),
-            Self::Proxy { port } | Self::Inbound { port } => port,
+            Self::Proxy { port } | Self::Inbound { port, .. } => port,
         }
     }
 }
@@ -137,14 +139,15 @@ impl Notes {
         request: &mut Request<B>,
     ) -> Result<Routed, LocalReply> {
         let proxy = matches!(border, Border::Proxy { .. });
-        match border {
-            Border::Client => {}
-            Border::Proxy { .. } => hop::read_host(request),
-            Border::Inbound { .. } => hop::settle_host(request),
+        let strict = matches!(border, Border::Inbound { strict: true, .. });
+        if proxy {
+            hop::read_host(request);
+        } else if strict {
+            hop::settle_host(request);
         }
         // What is no proper request ends its connection.
         let unread = std::mem::replace(&mut self.unread, true);
-        if !matches!(border, Border::Client) {
+        if proxy || strict {
             // What cannot be read as a request of HTTP/1.1 is no gRPC call either.
             let http1 = request.version() == Version::HTTP_11;
             codec::check(request).inspect_err(|_| self.grpc &= !http1)?;

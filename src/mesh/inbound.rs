@@ -24,17 +24,32 @@ use crate::transport::Inward;
 pub struct InboundLayer {
     mesh: Mesh,
     port: u16,
+    strict: bool,
 }
 
 impl InboundLayer {
     pub(super) const fn new(mesh: Mesh) -> Self {
-        Self { mesh, port: 80 }
+        Self {
+            mesh,
+            port: 80,
+            strict: false,
+        }
     }
 
     /// The port the requests were addressed to, which decides the rules they meet; 80 unless told.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Whether requests are refused that hyper lets through and Envoy refuses: with several hosts or
+    /// an odd one, with a target or a method that is none, in HTTP/1.0, with more than 60 KiB of
+    /// headers. They get 400, 426, 431 or 501, as from [`Mesh::forward`]. Not unless told, for each
+    /// request is looked over for it.
+    #[must_use]
+    pub const fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
         self
     }
 }
@@ -54,6 +69,7 @@ impl<S> Layer<S> for InboundLayer {
             mesh: self.mesh.clone(),
             chain,
             port: self.port,
+            strict: self.strict,
         }
     }
 }
@@ -66,6 +82,7 @@ pub struct Inbound<S> {
     mesh: Mesh,
     chain: Chain<Inward<S>>,
     port: u16,
+    strict: bool,
 }
 
 impl<S> Clone for Inbound<S> {
@@ -74,6 +91,7 @@ impl<S> Clone for Inbound<S> {
             mesh: self.mesh.clone(),
             chain: self.chain.clone(),
             port: self.port,
+            strict: self.strict,
         }
     }
 }
@@ -104,7 +122,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let border = Border::Inbound { port: self.port };
+        let border = Border::Inbound {
+            port: self.port,
+            strict: self.strict,
+        };
         let exchange = Exchange::begin(&self.mesh, &self.chain, border, request);
         InboundFuture::new(exchange)
     }

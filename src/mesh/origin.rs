@@ -26,13 +26,15 @@ impl<T> MeshClient<T> {
     /// # fn example(mesh: tower_mesh::mesh::Mesh) {
     /// use http::Uri;
     /// use tonic::service::interceptor::InterceptedService;
+    /// use tonic::{Request, Status};
+    ///
+    /// fn token(mut request: Request<()>) -> Result<Request<()>, Status> {
+    ///     request.metadata_mut().insert("authorization", "Bearer 1".parse().unwrap());
+    ///     Ok(request)
+    /// }
     ///
     /// let channel = mesh.client().with_origin(Uri::from_static("http://greeter"));
     /// // GreeterClient::with_interceptor(channel, token) is made of the same.
-    /// let token = |mut request: tonic::Request<()>| {
-    ///     request.metadata_mut().insert("authorization", "Bearer secret".parse().unwrap());
-    ///     Ok::<_, tonic::Status>(request)
-    /// };
     /// let greeter = tonic::client::Grpc::new(InterceptedService::new(channel, token));
     /// # }
     /// ```
