@@ -51,6 +51,7 @@ mod tell;
 #[cfg(all(test, feature = "yaml"))]
 mod tests;
 mod traffic_policy;
+mod tries;
 mod usual;
 mod virtual_services;
 mod visible;

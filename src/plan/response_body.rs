@@ -28,10 +28,34 @@ pub struct ResponseBody<B> {
     info: StreamInfo,
     in_flight: Option<InFlight>,
     /// When the body must have ended; armed once somebody waits for it.
-    deadline: Option<Timer>,
+    deadline: Option<Deadline>,
     /// Who is told what is sent; dropped with the body.
     #[cfg(feature = "tracing")]
     watch: Option<Box<dyn Watch>>,
+}
+
+/// When a body must have ended.
+#[derive(Debug)]
+struct Deadline {
+    timer: Timer,
+    /// How many bytes have been read since.
+    late: usize,
+}
+
+impl Deadline {
+    /// What may be read late: it could have come in time, and have been read slowly. It is as much as
+    /// Envoy holds for whoever reads.
+    const MAY_BE_LATE: usize = 1 << 20;
+
+    /// Whether so much has been read after the deadline that it cannot have come before.
+    fn is_past(&mut self, frame: &Frame<Bytes>) -> bool {
+        if Instant::now() <= self.timer.deadline() {
+            return false;
+        }
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        self.late = self.late.saturating_add(length);
+        self.late > Self::MAY_BE_LATE
+    }
 }
 
 /// Is told what is sent of a response, until it is dropped.
@@ -90,7 +114,8 @@ impl<B> ResponseBody<B> {
 
     /// The body must have ended by then, or its reader gets an error.
     pub(super) fn end_by(&mut self, deadline: Instant) {
-        self.deadline = Some(Timer::at(deadline));
+        let timer = Timer::at(deadline);
+        self.deadline = Some(Deadline { timer, late: 0 });
     }
 
     /// From now on this is told what is sent.
@@ -149,12 +174,11 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// Ready once the time is up; never, where there is no limit.
-fn poll_deadline(deadline: &mut Option<Timer>, cx: &Context<'_>) -> Poll<()> {
-    match deadline {
-        None => Poll::Pending,
-        Some(timer) => timer.poll(cx),
-    }
+/// The end of a body whose time is up.
+fn out_of_time(info: &mut StreamInfo) -> BodyError {
+    let reply = LocalReply::upstream_request_timeout("response_timeout", false);
+    info.break_off(reply);
+    BodyError::new(TimedOut)
 }
 
 impl<B> FromLocalReply for ResponseBody<B> {
@@ -196,19 +220,31 @@ where
             ContentProjected::Local(local) => {
                 Some(Ok(Frame::data(std::mem::take(&mut local.text))))
             }
-            ContentProjected::Upstream(body) => match body.poll_frame(cx) {
+            ContentProjected::Upstream(mut body) => match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Who reads slowly never waits for a frame, and has no more time for it.
+                    if let Some(deadline) = this.deadline
+                        && !body.is_end_stream()
+                        && deadline.is_past(&frame)
+                    {
+                        Some(Err(out_of_time(this.info)))
+                    } else {
+                        Some(Ok(frame))
+                    }
+                }
                 Poll::Ready(Some(Err(error))) => {
                     let error: BoxError = error.into();
                     let reply = LocalReply::reset_after_response(error.classify());
                     this.info.break_off(reply);
                     Some(Err(BodyError::new(error)))
                 }
-                Poll::Ready(frame) => frame.map(|frame| frame.map_err(BodyError::new)),
+                Poll::Ready(None) => None,
                 Poll::Pending => {
-                    ready!(poll_deadline(this.deadline, cx));
-                    let reply = LocalReply::upstream_request_timeout("response_timeout", false);
-                    this.info.break_off(reply);
-                    Some(Err(BodyError::new(TimedOut)))
+                    let Some(deadline) = this.deadline else {
+                        return Poll::Pending;
+                    };
+                    ready!(deadline.timer.poll(cx));
+                    Some(Err(out_of_time(this.info)))
                 }
             },
         };

@@ -109,9 +109,24 @@ impl StreamInfo {
         }
     }
 
+    /// Notes at which endpoint a try is, the cookies made for it, and what was sent if that is told.
+    #[inline]
+    pub(super) fn note_try(
+        &mut self,
+        endpoint: Option<u32>,
+        cookies: Vec<HeaderValue>,
+        sent: Option<Arc<SentRequest>>,
+    ) {
+        self.endpoint = endpoint;
+        self.note_cookies(cookies);
+        if let Some(sent) = sent {
+            self.note_sent(sent);
+        }
+    }
+
     /// Notes cookies the client is to keep.
     #[inline]
-    pub(super) fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
+    fn note_cookies(&mut self, cookies: Vec<HeaderValue>) {
         if !cookies.is_empty()
             && let Some(routed) = &mut self.routed
         {

@@ -15,11 +15,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use pin_project::pin_project;
 
-use super::dispatch::{Dispatch, DispatchFuture};
+use super::dispatch::Dispatch;
 use super::response_body::ResponseBody;
 use super::routed::{FromRoute, Routed};
 use super::stream_info::StreamInfo;
 use super::tell::tell_first_attempt;
+use super::tries::DispatchFuture;
 use crate::body::{Body, BoxError};
 use crate::headers::{NotedRequest, RequestHeaders, ResponseHeaders};
 use crate::request_body::RequestBody;

@@ -289,6 +289,23 @@ async fn dynamic_dns_looks_up_the_host_of_each_request_and_keeps_it() {
     assert_eq!(who(&mesh, "http://z.a.com/", &[]).await, "10.0.0.4:80");
 }
 
+/// A request counts from its first moment on, as one does whose endpoint is known.
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_an_address_count_against_limits() {
+    let script = Script::default();
+    script.say("x.a.com", &[1]);
+    let limit = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
+         metadata: {name: it}\nspec:\n  host: '*.a.com'\n  trafficPolicy:\n    \
+         connectionPool: {http: {http2MaxRequests: 1}}\n---\n";
+    let yaml = entry("*.a.com", "  resolution: DYNAMIC_DNS");
+    let mesh = build(builder(&script), &(yaml + limit));
+    let ask = || get(&mesh, "http://x.a.com/", &[]);
+    let (first, second) = tokio::join!(ask(), ask());
+    assert!(first.starts_with("10.0.0.1:80"), "{first}");
+    assert!(second.starts_with("503 UO"), "{second}");
+    assert!(ask().await.starts_with("10.0.0.1:80"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn few_names_are_asked_for_at_a_time() {
     let script = Script::default();

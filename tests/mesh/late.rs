@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Frame;
@@ -180,4 +181,36 @@ async fn the_time_of_a_try_begins_with_its_connection_and_the_end_of_the_request
     assert_eq!(one_second(0, 3000, 900).await, ("200 -".to_owned(), 3900));
     assert_eq!(one_second(0, 3000, 1100).await, ("504 UT".to_owned(), 4000));
     assert_eq!(one_second(2000, 3000, 900).await.0, "200 -");
+}
+
+/// Reads an answer in pieces of 64 KiB, one each 100 ms, of which there are so many at once; how many
+/// it gets, and whether the answer ends well.
+async fn slowly(pieces: usize) -> (usize, bool) {
+    let mesh = mesh(&rules(&[1], "    timeout: 1s\n"));
+    let proxy = mesh.forward_with(move |_: &Endpoint| {
+        tower::service_fn(move |_: Request<Body>| async move {
+            let piece = || Ok::<_, io::Error>(Frame::data(Bytes::from(vec![0; 64 << 10])));
+            let pieces = futures::stream::repeat_with(piece).take(pieces);
+            Ok::<_, io::Error>(Response::new(StreamBody::new(pieces)))
+        })
+    });
+    let answer = proxy.oneshot(get(&[])).await.unwrap();
+    let mut body = answer.into_body();
+    let mut got = 0;
+    loop {
+        match body.frame().await {
+            Some(Ok(_)) => got += 1,
+            Some(Err(_)) => return (got, false),
+            None => return (got, true),
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Who never waits for an answer is late all the same, but for what could have come in time.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_read_slowly_ends_with_its_time() {
+    assert_eq!(slowly(20).await, (20, true));
+    // 11 in time, and a mebibyte after it.
+    assert_eq!(slowly(1000).await, (11 + 16, false));
 }

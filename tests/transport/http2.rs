@@ -46,9 +46,14 @@ async fn the_port_says_which_protocol_is_spoken() {
 
 #[tokio::test]
 async fn many_requests_share_one_connection() {
-    let (port, seen) = upstream(true, |_| async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        Response::new(Full::default())
+    // Nobody is answered before all have come.
+    let all_there = Arc::new(tokio::sync::Barrier::new(40));
+    let (port, seen) = upstream(true, move |_| {
+        let all_there = all_there.clone();
+        async move {
+            all_there.wait().await;
+            Response::new(Full::default())
+        }
     })
     .await;
     let mesh = mesh("HTTP2", &[port]);
@@ -98,10 +103,12 @@ async fn trailers_pass_both_ways() {
 async fn leaving_resets_the_stream_and_nothing_else() {
     let (listener, port) = listen().await;
     let (tell, told) = tokio::sync::oneshot::channel();
+    let (came, has_come) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut connection = h2::server::handshake(stream).await.unwrap();
         let (_, mut first) = connection.accept().await.unwrap().unwrap();
+        came.send(()).unwrap();
         let reset = tokio::spawn(async move {
             let reason = std::future::poll_fn(|cx| first.poll_reset(cx)).await;
             let _ = tell.send(reason.unwrap());
@@ -113,8 +120,10 @@ async fn leaving_resets_the_stream_and_nothing_else() {
     });
     let mesh = mesh("HTTP2", &[port]);
     let client = mesh.client();
-    let left = tokio::time::timeout(Duration::from_millis(100), client.send(get("/1")));
-    assert!(left.await.is_err());
+    tokio::select! {
+        answer = client.send(get("/1")) => panic!("{answer:?}"),
+        come = has_come => come.unwrap(),
+    }
     let reason = tokio::time::timeout(Duration::from_secs(10), told).await;
     assert_eq!(reason.unwrap().unwrap(), h2::Reason::CANCEL);
     assert_eq!(client.send(get("/2")).await.unwrap().status(), 200);

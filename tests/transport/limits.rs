@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tower_mesh::api::Resources;
 use tower_mesh::mesh::Mesh;
 
-use crate::support::{ONCE, get, listen, mesh_with, raw, upstream};
+use crate::support::{ONCE, connections, get, listen, mesh_with, raw, until, upstream, waiting};
 
 /// A DestinationRule with this connection pool.
 fn pool(tcp: &str, http: &str) -> String {
@@ -60,16 +60,6 @@ async fn held(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>) {
     (port, gate, came)
 }
 
-async fn until(what: impl Fn() -> bool) {
-    for _ in 0..5000 {
-        if what() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("it never came to that");
-}
-
 const OVERFLOW: &str = "503 UO Overflow true";
 
 #[tokio::test]
@@ -104,13 +94,13 @@ async fn one_connection_and_one_that_waits() {
     let first = ask_later();
     until(|| came.load(Ordering::SeqCst) == 1).await;
     let second = ask_later();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    until(|| waiting(&mesh) == 1).await;
     assert_eq!(ask(&mesh).await, OVERFLOW);
     // Whoever gives up waiting makes room for another.
     second.abort();
     let _ = second.await;
     let third = ask_later();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    until(|| waiting(&mesh) == 1).await;
     assert_eq!(ask(&mesh).await, OVERFLOW);
     gate.add_permits(2);
     assert_eq!(first.await.unwrap(), "200");
@@ -136,7 +126,7 @@ async fn connections_are_limited_for_all_endpoints_but_each_may_have_one() {
         )
     };
     until(|| came() == (1, 1)).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until(|| waiting(&mesh) == 6).await;
     assert_eq!(came(), (1, 1), "one connection to each");
     gate_one.add_permits(8);
     gate_two.add_permits(8);
@@ -255,7 +245,7 @@ async fn a_connection_serves_as_many_requests_and_as_long_as_it_may() {
             let (port, seen) = upstream(http2, hello).await;
             let mesh = mesh_with(protocol, &[port], &rule);
             assert_eq!(ask(&mesh).await, "200");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            until(|| connections(&mesh) == 0).await;
             assert_eq!(ask(&mesh).await, "200");
             assert_eq!(seen.connections(), 2, "{protocol} {rule}");
         }

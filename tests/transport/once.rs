@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_mesh::mesh::Mesh;
 
 use crate::frames::Frames;
-use crate::support::{ONCE, mesh_with, raw};
+use crate::support::{ONCE, connections, mesh_with, raw, until};
 
 /// The status, with flags where the mesh answered.
 async fn ask(mesh: &Mesh, method: &Method) -> String {
@@ -158,7 +158,7 @@ async fn a_kept_connection_that_has_closed_is_not_written_to() {
             let told = ask(&mesh, &Method::POST).await;
             assert_eq!(told, "200", "{protocol} {word} request {n}");
             assert_eq!(seen.load(Ordering::SeqCst), n, "{protocol} {word}");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            until(|| connections(&mesh) == 0).await;
         }
     }
 }

@@ -10,7 +10,7 @@ use tower_mesh::endpoint::{Address, Endpoint};
 use tower_mesh::mesh::Mesh;
 use tower_mesh::transport::{HttpTransport, Transport as _};
 
-use crate::support::{ONCE, get, mesh, mesh_with, raw, upstream};
+use crate::support::{ONCE, connections, get, mesh, mesh_with, raw, until, upstream};
 
 async fn ok(mesh: &Mesh) {
     let response = mesh.client().send(get("/")).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_kept_connection_found_closed_is_replaced() {
     let mesh = mesh_with("HTTP", &[port], ONCE);
     for _ in 0..50 {
         ok(&mesh).await;
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        until(|| connections(&mesh) == 0).await;
     }
 }
 
@@ -126,7 +126,7 @@ spec: {host: a.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}
             Err(error) => assert_eq!(error.flags().to_string(), "UC"),
         }
         close.notify_one();
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        until(|| connections(&mesh) == 0).await;
     }
     assert!(answered > 100, "{answered}");
 }

@@ -69,6 +69,33 @@ pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
     request.body(Full::default()).unwrap()
 }
 
+/// Waits until it has come to something, and no longer.
+pub(crate) async fn until(what: impl Fn() -> bool) {
+    let come = async {
+        while !what() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, come)
+        .await
+        .expect("it never came to that");
+}
+
+/// How many connections a mesh has.
+pub(crate) fn connections(mesh: &Mesh) -> usize {
+    let clusters = mesh.clusters();
+    let endpoints = clusters.iter().flat_map(|it| &it.endpoints);
+    endpoints.map(|it| it.connections).sum()
+}
+
+/// How many requests of a mesh wait for a connection.
+pub(crate) fn waiting(mesh: &Mesh) -> usize {
+    let clusters = mesh.clusters();
+    let endpoints = clusters.iter().flat_map(|it| &it.endpoints);
+    endpoints.map(|it| it.pending).sum()
+}
+
 /// What is counted of an upstream.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
