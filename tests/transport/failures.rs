@@ -1,5 +1,7 @@
 //! Every way an endpoint can fail, as it arrives: flag, reason and details are Envoy's.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -171,4 +173,41 @@ async fn an_endpoint_that_does_not_speak_http2() {
         let _ = answer.send_response(response.body(()).unwrap(), true);
     });
     assert_eq!(headers.await, "502 UPE protocol error {protocol_error}");
+}
+
+/// hyper keeps what comes before an answer to itself, so there is nothing to pass on, and nothing
+/// that keeps a failure behind it from being tried again.
+#[tokio::test]
+async fn interim_answers_are_not_passed_on() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+    let good = format!("{hints}HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert!(answers(good).await.starts_with("200 "));
+    let bad = format!("{hints}HTTP/1.1 503 Down\r\ncontent-length: 0\r\n\r\n");
+    let tries = Arc::new(AtomicUsize::new(0));
+    let seen = tries.clone();
+    let port = raw(move |mut stream| {
+        let (bad, seen) = (bad.clone(), seen.clone());
+        async move {
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {
+                seen.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.write_all(bad.as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let again = ONCE.replace("attempts: 0", "attempts: 2, retryOn: 5xx, backoff: 1ms");
+    told(&mesh_with("HTTP", &[port], &again)).await;
+    assert_eq!(tries.load(Ordering::Relaxed), 3);
+}
+
+/// Envoy refuses them from 60 KiB on.
+#[tokio::test]
+async fn headers_of_an_answer_have_a_limit() {
+    let with = |kib: usize| {
+        let line = format!("x-long: {}\r\n", "x".repeat(kib << 10));
+        format!("HTTP/1.1 200 OK\r\n{line}content-length: 0\r\n\r\n")
+    };
+    assert!(answers(with(59)).await.starts_with("200 "));
+    let told = answers(with(121)).await;
+    assert!(told.starts_with("502 UPE"), "{told}");
 }

@@ -220,6 +220,22 @@ async fn a_switch_nobody_asked_for_is_a_broken_protocol() {
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
 }
 
+/// Envoy would say it with an extended CONNECT.
+#[tokio::test]
+async fn a_websocket_is_an_ordinary_request_where_http2_is_spoken() {
+    let answer = |request: Request<_>| async move {
+        let upgrade = request.headers().get("upgrade");
+        let text = format!("{} {upgrade:?}", request.method());
+        let response = Response::builder().header("x-saw", text);
+        response.body(Full::default()).unwrap()
+    };
+    let (at, _) = upstream(true, answer).await;
+    let port = proxy(&mesh("HTTP2", &[at])).await;
+    let answer = read_until(&mut ask(port, ASKED).await, "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("x-saw: GET None\r\n"), "{answer}");
+}
+
 /// All four shapes of calls, through a proxy that speaks HTTP/2 on both sides.
 #[tokio::test]
 async fn grpc_passes_through_a_proxy() {

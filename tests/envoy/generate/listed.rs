@@ -95,6 +95,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "a drawn client is nowhere in particular",
     ),
     (
+        "DestinationRule.trafficPolicy.loadBalancer.zoneAwareLbSetting",
+        "tests/mesh/locality.rs",
+        "a drawn client is nowhere in particular",
+    ),
+    (
         "DestinationRule.trafficPolicy.loadBalancer.warmup",
         "tests/mesh/status.rs",
         "takes seconds, and goes by shares",

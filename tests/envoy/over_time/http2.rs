@@ -13,52 +13,42 @@ const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 const ONCE: &str = "retries: {attempts: 0}";
 const OK: Step = Step(0, Answer(200));
+const REFUSED: Step = Step(0, ResetStream(REFUSED_STREAM));
+const BROKEN: Step = Step(0, ResetStream(INTERNAL_ERROR));
+/// No stream is served.
+const AWAY: Step = Step(
+    0,
+    GoAway {
+        served: 0,
+        error: 0,
+    },
+);
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     over_http2("HTTP/2", ONCE, &[OK]),
-    over_http2(
-        "a refused stream",
-        "",
-        &[Step(0, ResetStream(REFUSED_STREAM)), OK],
-    ),
-    over_http2(
-        "streams refused for ever",
-        "",
-        &[Step(0, ResetStream(REFUSED_STREAM))],
-    ),
-    over_http2(
-        "a refused stream, once",
-        ONCE,
-        &[Step(0, ResetStream(REFUSED_STREAM))],
-    ),
+    over_http2("a refused stream", "", &[REFUSED, OK]),
+    over_http2("streams refused for ever", "", &[REFUSED]),
+    over_http2("a refused stream, once", ONCE, &[REFUSED]),
     over_http2(
         "a refused stream, and resets are retried",
         "retries: {attempts: 1, retryOn: reset}",
-        &[Step(0, ResetStream(REFUSED_STREAM)), OK],
+        &[REFUSED, OK],
     ),
     sent(
-        over_http2(
-            "a refused stream with a body",
-            "",
-            &[Step(0, ResetStream(REFUSED_STREAM)), OK],
-        ),
+        over_http2("a refused stream with a body", "", &[REFUSED, OK]),
         "POST /",
         Some("a body"),
     ),
-    over_http2(
-        "a broken stream",
-        "",
-        &[Step(0, ResetStream(INTERNAL_ERROR)), OK],
-    ),
+    over_http2("a broken stream", "", &[BROKEN, OK]),
     over_http2(
         "a broken stream, and resets are retried",
         "retries: {attempts: 2, retryOn: reset}",
-        &[Step(0, ResetStream(INTERNAL_ERROR)), OK],
+        &[BROKEN, OK],
     ),
     over_http2(
         "broken streams for ever",
         "retries: {attempts: 1, retryOn: 5xx}",
-        &[Step(0, ResetStream(INTERNAL_ERROR))],
+        &[BROKEN],
     ),
     over_http2(
         "a cancelled stream",
@@ -85,44 +75,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         "retries: {attempts: 1, retryOn: reset}",
         &[Step(0, Close), OK],
     ),
-    over_http2(
-        "going away, served nothing",
-        "",
-        &[
-            Step(
-                0,
-                GoAway {
-                    served: 0,
-                    error: 0,
-                },
-            ),
-            OK,
-        ],
-    ),
-    over_http2(
-        "going away, served nothing, once",
-        ONCE,
-        &[Step(
-            0,
-            GoAway {
-                served: 0,
-                error: 0,
-            },
-        )],
-    ),
+    over_http2("going away, served nothing", "", &[AWAY, OK]),
+    over_http2("going away, served nothing, once", ONCE, &[AWAY]),
     over_http2(
         "going away, served nothing, and resets are retried",
         "retries: {attempts: 1, retryOn: reset}",
-        &[
-            Step(
-                0,
-                GoAway {
-                    served: 0,
-                    error: 0,
-                },
-            ),
-            OK,
-        ],
+        &[AWAY, OK],
     ),
     over_http2(
         "going away in anger",
@@ -201,16 +159,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         &[Step(0, GrpcLate(14)), Step(0, Grpc(0))],
     ),
     grpc("gRPC too late", "timeout: 300ms", &[Step(2500, Grpc(0))]),
-    grpc(
-        "gRPC, a refused stream",
-        "",
-        &[Step(0, ResetStream(REFUSED_STREAM)), Step(0, Grpc(0))],
-    ),
-    grpc(
-        "gRPC, a broken stream",
-        ONCE,
-        &[Step(0, ResetStream(INTERNAL_ERROR))],
-    ),
+    grpc("gRPC, a refused stream", "", &[REFUSED, Step(0, Grpc(0))]),
+    grpc("gRPC, a broken stream", ONCE, &[BROKEN]),
     grpc(
         "gRPC, a broken stream behind a message",
         ONCE,
