@@ -187,12 +187,18 @@ const ROWS: &[(&str, &str)] = &[
         "requests before a name's first answer",
         "until_the_first_answer_connections_look_the_name_up",
     ),
-    ("request targets hyper refuses", "as_envoy_refuses_them"),
+    (
+        "request targets hyper refuses",
+        "a_proxy_refuses_as_envoy_does",
+    ),
     (
         "a length beside chunks",
         "what_cannot_be_refused_goes_on_without_its_second_meaning",
     ),
-    ("a header folded over two lines", "as_envoy_refuses_them"),
+    (
+        "a header folded over two lines",
+        "a_proxy_refuses_as_envoy_does",
+    ),
     (
         "a path that `http::Uri` cannot hold",
         "what_a_uri_cannot_hold_is_repaired",
@@ -261,8 +267,14 @@ const ROWS: &[(&str, &str)] = &[
         "response headers above 60 KiB",
         "headers_of_an_answer_have_a_limit",
     ),
-    ("requests hyper refuses itself", "as_envoy_refuses_them"),
-    ("versions and transfer codings", "as_envoy_refuses_them"),
+    (
+        "requests hyper refuses itself",
+        "a_proxy_refuses_as_envoy_does",
+    ),
+    (
+        "versions and transfer codings",
+        "a_proxy_refuses_as_envoy_does",
+    ),
     (
         "a copy of a body that no endpoint has begun to read",
         "mirror",

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// How long a program may take to become ready, or to write down what it has done.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often something that has no signal is looked at.
 const PAUSE: Duration = Duration::from_millis(3);
 

@@ -142,6 +142,9 @@ impl Connection {
     }
 }
 
+/// What is said of an answer that has not come in the time a test has.
+pub(crate) const LATE: &str = "no answer in time";
+
 /// Why there is no answer.
 enum Failure {
     /// The connection ended before the first byte.
@@ -160,7 +163,11 @@ impl From<Failure> for String {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::Broken(format!("the connection broke: {error}"))
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        Self::Broken(match error.kind() {
+            TimedOut | WouldBlock => LATE.to_owned(),
+            _ => format!("the connection broke: {error}"),
+        })
     }
 }
 
