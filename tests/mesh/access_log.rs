@@ -1,6 +1,5 @@
 //! What the access log tells: a field at a time, and when.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
