@@ -103,9 +103,21 @@ impl MatchRequest {
         port: u16,
         source: &Source,
     ) -> bool {
+        if Self::is_for_all(written) {
+            return true;
+        }
         let wanted = Self::port_of(written);
         wanted.is_none_or(|wanted| wanted == u32::from(port))
             && Self::foreign_field(written, namespace, source).is_none()
+    }
+
+    /// Whether the block is for every client on every port, as nearly all are.
+    #[inline]
+    pub(crate) fn is_for_all(written: &HttpMatchRequest) -> bool {
+        written.port.is_none()
+            && written.gateways.is_empty()
+            && written.source_namespace.is_empty()
+            && written.source_labels.is_empty()
     }
 
     /// The only port the block holds on; nothing where it holds on all.

@@ -33,9 +33,8 @@ impl Outcome {
     /// What a response's head means.
     #[must_use]
     pub fn of_response(status: StatusCode, headers: &HeaderMap, grpc: bool) -> Self {
-        let code = headers.get("grpc-status").filter(|_| grpc);
-        let code = code.filter(|it| !it.is_empty());
-        let Some(code) = code else {
+        let code = || headers.get("grpc-status").filter(|it| !it.is_empty());
+        let Some(code) = grpc.then(code).flatten() else {
             return Self::Response(status.as_u16());
         };
         // One that cannot be read is none that there is.

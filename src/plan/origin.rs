@@ -110,6 +110,9 @@ impl NarrowBlock {
         namespace: &str,
         source: &Source,
     ) -> Option<Self> {
+        if MatchRequest::is_for_all(written) {
+            return None;
+        }
         let foreign = MatchRequest::foreign_field(written, namespace, source);
         let port = MatchRequest::port_of(written);
         (foreign.is_some() || port.is_some()).then(|| Self {

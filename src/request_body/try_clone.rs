@@ -1,5 +1,7 @@
 //! Bodies that can be there twice.
 
+use http::Request;
+
 use super::RequestBody;
 use super::content::{Content, Kind};
 
@@ -10,11 +12,26 @@ use super::content::{Content, Kind};
 pub trait TryClone: Sized {
     /// The same body once more, from its beginning; nothing where that cannot be had.
     fn try_clone(&self) -> Option<Self>;
+
+    /// A request with such a body once more.
+    fn try_clone_request(request: &Request<Self>) -> Option<Request<Self>> {
+        let mut again = Request::new(request.body().try_clone()?);
+        *again.method_mut() = request.method().clone();
+        *again.uri_mut() = request.uri().clone();
+        *again.version_mut() = request.version();
+        *again.headers_mut() = request.headers().clone();
+        *again.extensions_mut() = request.extensions().clone();
+        Some(again)
+    }
 }
 
 impl<B: Clone> TryClone for B {
     fn try_clone(&self) -> Option<Self> {
         Some(self.clone())
+    }
+
+    fn try_clone_request(request: &Request<Self>) -> Option<Request<Self>> {
+        Some(request.clone())
     }
 }
 

@@ -128,7 +128,10 @@ where
         let clone = self.inner.clone();
         let mut service = std::mem::replace(&mut self.inner, clone);
         let attempts = self.policy.attempts;
-        let again = if attempts > 0 { twice(&request) } else { None };
+        let again = match attempts {
+            0 => None,
+            _ => B::try_clone_request(&request),
+        };
         let first = service.call(request);
         HedgeFuture {
             tries: vec![Box::pin(first)],
@@ -161,17 +164,6 @@ where
     /// The request, as it is sent again.
     again: Option<Request<B>>,
     policy: Arc<HedgePolicy>,
-}
-
-/// The same request once more; nothing where its body is there but once.
-fn twice<B: TryClone>(request: &Request<B>) -> Option<Request<B>> {
-    let mut again = Request::new(request.body().try_clone()?);
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.version_mut() = request.version();
-    *again.headers_mut() = request.headers().clone();
-    *again.extensions_mut() = request.extensions().clone();
-    Some(again)
 }
 
 impl<S, B, R> Future for HedgeFuture<S, B, R>
@@ -222,7 +214,7 @@ where
             }
             let again = match *this.left {
                 1 => this.again.take(),
-                _ => this.again.as_ref().and_then(twice),
+                _ => this.again.as_ref().and_then(B::try_clone_request),
             };
             let Some(again) = again else {
                 *this.left = 0;

@@ -265,34 +265,13 @@ fn gateway_serves_logs_and_reloads() {
         .map(String::as_str)
         .collect();
     assert_eq!(
-        keys,
-        [
-            "authority",
-            "bytes_received",
-            "bytes_sent",
-            "connection_termination_details",
-            "downstream_local_address",
-            "downstream_remote_address",
-            "duration",
-            "method",
-            "path",
-            "protocol",
-            "request_id",
-            "requested_server_name",
-            "response_code",
-            "response_code_details",
-            "response_flags",
-            "route_name",
-            "start_time",
-            "upstream_cluster",
-            "upstream_host",
-            "upstream_local_address",
-            "upstream_request_attempt_count",
-            "upstream_service_time",
-            "upstream_transport_failure_reason",
-            "user_agent",
-            "x_forwarded_for",
-        ]
+        keys.join(" "),
+        "authority bytes_received bytes_sent connection_termination_details \
+         downstream_local_address downstream_remote_address duration method path \
+         protocol request_id requested_server_name response_code response_code_details \
+         response_flags route_name start_time upstream_cluster upstream_host \
+         upstream_local_address upstream_request_attempt_count upstream_service_time \
+         upstream_transport_failure_reason user_agent x_forwarded_for"
     );
 }
 

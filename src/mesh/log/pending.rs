@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
@@ -21,10 +21,10 @@ use crate::plan::Told;
 use crate::reply::LocalReply;
 use crate::rt::WallClock;
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
-const ORIGINAL_PATH: &str = "x-envoy-original-path";
-const REQUEST_ID: &str = "x-request-id";
-const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
 /// An entry that is written when it is dropped.
 pub(crate) struct Pending<L: AccessLog> {
@@ -46,11 +46,11 @@ impl<L: AccessLog> Pending<L> {
         let authority = uri.authority().map(Authority::as_str);
         let authority = authority.map(|it| it.rsplit_once('@').map_or(it, |(_, host)| host));
         let authority = authority.map(str::to_owned);
-        let given = text(headers, ORIGINAL_PATH);
+        let given = text(headers, &ORIGINAL_PATH);
         let connection = request.extensions().get::<Connection>();
         let target = || uri.path_and_query().map(PathAndQuery::as_str);
         let entry = AccessLogEntry {
-            authority: authority.or_else(|| text(headers, HOST.as_str())),
+            authority: authority.or_else(|| text(headers, &HOST)),
             bytes_received: 0,
             bytes_sent: 0,
             downstream_local_address: connection.map(|it| it.local.to_string()),
@@ -64,7 +64,7 @@ impl<L: AccessLog> Pending<L> {
                 Version::HTTP_3 => "HTTP/3",
                 _ => "HTTP/1.1",
             },
-            request_id: text(headers, REQUEST_ID).filter(|it| !it.is_empty()),
+            request_id: text(headers, &REQUEST_ID).filter(|it| !it.is_empty()),
             response_code: 0,
             response_code_details: None,
             response_flags: ResponseFlags::NONE,
@@ -75,8 +75,8 @@ impl<L: AccessLog> Pending<L> {
             upstream_request_attempt_count: 0,
             upstream_service_time: None,
             upstream_transport_failure_reason: None,
-            user_agent: text(headers, USER_AGENT.as_str()),
-            x_forwarded_for: text(headers, FORWARDED_FOR),
+            user_agent: text(headers, &USER_AGENT),
+            x_forwarded_for: text(headers, &FORWARDED_FOR),
         };
         Self {
             log,
@@ -106,7 +106,7 @@ impl<L: AccessLog> Pending<L> {
         let details = reply.map_or("via_upstream", |it| &it.details);
         self.entry.response_code_details = Some(details.to_owned());
         self.entry.upstream_transport_failure_reason = reply.and_then(transport_failure);
-        self.entry.upstream_service_time = text(response.headers(), SERVICE_TIME);
+        self.entry.upstream_service_time = text(response.headers(), &SERVICE_TIME);
         self.entry.response_flags = ResponseFlags::of(response);
         self.tell(response.body().info().told());
         // Nobody reads the body of an answer that has none on the wire.
@@ -237,10 +237,11 @@ fn joined(why: &str) -> String {
 }
 
 /// All lines of a header as one.
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let lines = headers.get_all(name).iter();
-    let text = |line: &HeaderValue| String::from_utf8_lossy(line.as_bytes()).into_owned();
     // As a proxy makes one line of several: one that says nothing leaves no mark.
-    let lines: Vec<String> = lines.filter(|it| !it.is_empty()).map(text).collect();
-    (!lines.is_empty()).then(|| lines.join(","))
+    let mut lines = lines.filter(|it| !it.is_empty());
+    let text = |line: &HeaderValue| String::from_utf8_lossy(line.as_bytes()).into_owned();
+    let first = text(lines.next()?);
+    Some(lines.fold(first, |all, line| all + "," + &text(line)))
 }
