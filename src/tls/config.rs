@@ -1,5 +1,6 @@
 //! From `ClientTLSSettings` as written to settings, and what is wrong with them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::settings::{ClientCertificate, Names, Roots, TlsSettings, WorkloadCertificates};
@@ -18,7 +19,8 @@ pub(crate) struct Destination<'d> {
     pub(crate) accounts: &'d [String],
 }
 
-const NO_SECRETS: &str = "credentialName names a Kubernetes secret, which is not looked up here";
+const NO_SECRETS: &str =
+    "credentialName names a Kubernetes secret, and nobody said where those are mounted";
 
 /// Compiles what holds for a destination; nothing where nothing is to be encrypted.
 pub(crate) fn compile(
@@ -58,18 +60,29 @@ pub(crate) fn compile(
             ..TlsSettings::default()
         });
     }
-    let certificate = ClientCertificate {
-        chain: written.client_certificate.as_str().into(),
-        key: written.private_key.as_str().into(),
-    };
     let file = |path: &str| (!path.is_empty()).then(|| path.into());
+    let secret = secret(&written.credential_name, workload);
+    let certificate = match &secret {
+        Some(folder) => ClientCertificate {
+            chain: folder.join("tls.crt"),
+            key: folder.join("tls.key"),
+        },
+        None => ClientCertificate {
+            chain: written.client_certificate.as_str().into(),
+            key: written.private_key.as_str().into(),
+        },
+    };
+    let authorities = match &secret {
+        Some(folder) => Some(folder.join("ca.crt")),
+        None => file(&written.ca_certificates),
+    };
     Some(TlsSettings {
         certificate: match written.mode {
             ClientTlsMode::Disable => return None,
             ClientTlsMode::Mutual => Some(certificate),
             _ => None,
         },
-        roots: match (written.insecure_skip_verify, file(&written.ca_certificates)) {
+        roots: match (written.insecure_skip_verify, authorities) {
             (Some(true), _) => Roots::Unchecked,
             (_, Some(file)) => Roots::File(file),
             (_, None) => Roots::System,
@@ -81,8 +94,19 @@ pub(crate) fn compile(
         },
         sni: sni.map(Into::into),
         istio: false,
-        unusable: (!written.credential_name.is_empty()).then_some(NO_SECRETS),
+        unusable: (!written.credential_name.is_empty() && secret.is_none()).then_some(NO_SECRETS),
     })
+}
+
+/// The folder a secret or a config map is mounted in.
+fn secret(name: &str, workload: &WorkloadCertificates) -> Option<PathBuf> {
+    let folder = workload.secrets.as_ref()?;
+    let known = ["configmap://", "kubernetes://"];
+    let bare = known.iter().find_map(|it| name.strip_prefix(it));
+    let name = bare.unwrap_or(name);
+    // One name, and no way out of the folder.
+    let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
+    is_name.then(|| folder.join(name))
 }
 
 /// Says what is wrong with the files that settings name, and what cannot be done here.
@@ -93,19 +117,19 @@ pub(crate) fn check(
     found: &mut Diagnostics,
 ) {
     let secret = !written.credential_name.is_empty();
+    let is_mounted = self::secret(&written.credential_name, workload).is_some();
     match written.mode {
         ClientTlsMode::Disable => return,
-        ClientTlsMode::Simple | ClientTlsMode::Mutual if secret => {
+        ClientTlsMode::Simple | ClientTlsMode::Mutual if secret && !is_mounted => {
             let at = at.field("credentialName");
-            let hint = "on purpose: mount the secret, and name its files in caCertificates, \
-                        clientCertificate and privateKey";
-            found.push(Diagnostic::new(Code::NotBuilt, at, NO_SECRETS).hint(hint));
+            let hint = "mount it, and say under which folder by WorkloadCertificates::with_secrets";
+            found.push(Diagnostic::new(Code::MissingFile, at, NO_SECRETS).hint(hint));
             return;
         }
         _ => {}
     }
     #[cfg(feature = "tls")]
-    check_files(written, workload, at, found);
+    check_files(written, workload, secret, at, found);
     #[cfg(not(feature = "tls"))]
     {
         let _ = workload;
@@ -119,6 +143,7 @@ pub(crate) fn check(
 fn check_files(
     written: &ClientTlsSettings,
     workload: &WorkloadCertificates,
+    secret: bool,
     at: At<'_>,
     found: &mut Diagnostics,
 ) {
@@ -139,10 +164,10 @@ fn check_files(
     }
     for problem in super::files::problems(&settings) {
         // Under ISTIO_MUTUAL no field names the files.
-        let field = if settings.istio {
-            "mode"
-        } else {
-            problem.field()
+        let field = match settings.istio {
+            true => "mode",
+            false if secret => "credentialName",
+            false => problem.field(),
         };
         let message = problem.to_string();
         let mut diagnostic = Diagnostic::new(problem.code(), at.field(field), message);

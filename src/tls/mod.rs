@@ -23,7 +23,8 @@
 //! leniently no connection is made: nothing leaves in the clear.
 //!
 //! Differences from a sidecar: there is no automatic mutual TLS without a `tls` block, and
-//! `credentialName` is refused, for there is nobody to ask for a secret.
+//! `credentialName` names a secret that is mounted where [`WorkloadCertificates::with_secrets`] says,
+//! whatever kind of client this is; where nobody says, it is refused.
 //!
 //! Source: Istio's `ClientTLSSettings`, Envoy's `UpstreamTlsContext`.
 

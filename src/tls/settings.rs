@@ -110,6 +110,8 @@ pub struct WorkloadCertificates {
     /// The trust domain of the mesh, which the names of service accounts begin with:
     /// `MeshConfig.trustDomain`; `cluster.local` unless told.
     pub trust_domain: String,
+    /// Where secrets and config maps that `credentialName` names are mounted; nowhere unless told.
+    pub secrets: Option<PathBuf>,
 }
 
 impl WorkloadCertificates {
@@ -124,7 +126,19 @@ impl WorkloadCertificates {
             },
             roots: folder.join("root-cert.pem"),
             trust_domain: "cluster.local".to_owned(),
+            secrets: None,
         }
+    }
+
+    /// The same, with the secrets that `credentialName` names mounted in a folder each under this
+    /// one, as Kubernetes mounts them: `tls.crt`, `tls.key` and `ca.crt` in `FOLDER/NAME`.
+    ///
+    /// `SIMPLE` and `configmap://NAME` need `ca.crt` alone. Files are read anew when they change, as
+    /// all others are.
+    #[must_use]
+    pub fn with_secrets(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.secrets = Some(folder.into());
+        self
     }
 
     /// The same in another trust domain.

@@ -32,8 +32,9 @@ fn each_of_istios_rules_is_broken_by_a_case_and_kept_by_another() {
         }
         match cases.get(*kept) {
             None => wrong.push(format!("{words}: there is no case {kept:?}")),
-            // That a setting never takes effect is a note on one that is right.
-            Some(case) if case.want.iter().any(|it| !it.contains(" never-fires ")) => {
+            // That a setting never takes effect, or a file is not on this machine, is a note on one
+            // that is right.
+            Some(case) if !case.want.iter().all(|it| is_note(it)) => {
                 wrong.push(format!("{words}: something is wrong in {kept:?}"));
             }
             Some(case) if !case.text.contains(about) => {
@@ -44,4 +45,9 @@ fn each_of_istios_rules_is_broken_by_a_case_and_kept_by_another() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 200, "{count} rules");
+}
+
+fn is_note(told: &str) -> bool {
+    let kinds = [" never-fires ", " missing-file "];
+    kinds.iter().any(|it| told.contains(it))
 }

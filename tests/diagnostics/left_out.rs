@@ -12,7 +12,6 @@ const TO: &str = "route: [{destination: {host: a.com}}]";
 /// Each row of the table that says "left out", with rules that ask for it.
 fn rows() -> Vec<(&'static str, Vec<String>)> {
     let http = |rule: &str| format!("{VIRTUAL_SERVICE}http: [{{{rule}, {TO}}}]}}\n");
-    let policy = |policy: &str| format!("{RULE}trafficPolicy: {{{policy}}}}}\n");
     let resource = |kind: &str, spec: &str| {
         format!(
             "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
@@ -55,10 +54,6 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 format!("{VIRTUAL_SERVICE}tcp: [{{{TO}}}]}}\n"),
                 format!("{VIRTUAL_SERVICE}tls: [{{match: [{{sniHosts: [a.com]}}], {TO}}}]}}\n"),
             ],
-        ),
-        (
-            "`tls.credentialName`",
-            vec![policy("tls: {mode: SIMPLE, credentialName: a}")],
         ),
         (
             "ServiceEntry `workloadSelector`",

@@ -97,7 +97,7 @@ fn each_fault_names_its_field_and_file() {
         (
             simple("credentialName: secret"),
             format!(
-                "error not-built {AT}.credentialName: credentialName names a Kubernetes secret, which is not looked up here"
+                "warning missing-file {AT}.credentialName: credentialName names a Kubernetes secret, and nobody said where those are mounted"
             ),
         ),
         (
@@ -133,7 +133,7 @@ async fn nothing_is_sent_while_files_are_missing_or_secrets_are_named() {
         "",
         "tls: {mode: SIMPLE, credentialName: secret}",
     );
-    let (mesh, _) = Mesh::builder().lenient(true).yaml(&rules).build().unwrap();
+    let (mesh, _) = Mesh::builder().yaml(&rules).build().unwrap();
     let before = seen.connections();
     let told_of = told(&mesh).await;
     assert!(told_of.contains("Kubernetes_secret"), "{told_of}");

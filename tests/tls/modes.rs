@@ -133,3 +133,45 @@ async fn a_proxy_header_goes_before_the_handshake() {
         assert!(sent.await.unwrap().starts_with("503 UF"));
     }
 }
+
+/// `credentialName`, on whatever kind of client: the secret as Kubernetes mounts it.
+#[tokio::test]
+async fn a_credential_is_a_folder_of_files() {
+    let (authority, folder) = (Authority::new("ca"), Folder::new());
+    let mine = authority.issue(&["client"]);
+    let secret = folder.path().join("shop-secret");
+    std::fs::create_dir(&secret).unwrap();
+    std::fs::write(secret.join("ca.crt"), authority.pem()).unwrap();
+    let of = |port, name: &str, mode: &str| {
+        let tls = format!("tls: {{mode: {mode}, credentialName: '{name}'}}");
+        let files = WorkloadCertificates::default().with_secrets(folder.path());
+        let builder = Mesh::builder().workload_certificates(files);
+        build(builder.yaml(&rules("HTTP", port, "", &tls)))
+    };
+    let server = config(&authority.issue(&["a.com"]), Some(&authority));
+    let (mutual, _) = serve(server, false).await;
+    let (simple, _) = serve(config(&authority.issue(&["a.com"]), None), false).await;
+    for name in [
+        "shop-secret",
+        "kubernetes://shop-secret",
+        "configmap://shop-secret",
+    ] {
+        assert_eq!(told(&of(simple, name, "SIMPLE")).await, "a.com - nobody");
+    }
+    let mesh = of(mutual, "shop-secret", "MUTUAL");
+    let missing = told(&mesh).await;
+    assert!(missing.contains("tls.crt_is_not_there"), "{missing}");
+    std::fs::write(secret.join("tls.crt"), &mine.pem).unwrap();
+    std::fs::write(secret.join("tls.key"), mine.key_pem()).unwrap();
+    assert_eq!(told(&mesh).await, "a.com - somebody");
+    // No way leads out of the folder.
+    for name in [
+        "../shop-secret",
+        "other/shop-secret",
+        "..",
+        "kubernetes://..",
+    ] {
+        let refused = told(&of(simple, name, "SIMPLE")).await;
+        assert!(refused.contains("nobody_said_where"), "{name}: {refused}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostics;
 use crate::endpoint::Locality;
 use crate::rt::Rng;
 use crate::source::Source;
+use crate::tls::WorkloadCertificates;
 
 /// What is made of resources for one client: the plan in words, and all that is told.
 #[derive(PartialEq)]
@@ -42,6 +43,7 @@ pub(super) fn look(document: &Value, source: Source) -> Look {
     let options = Options {
         source,
         dice: Rng::seeded(1),
+        workload: WorkloadCertificates::default().with_secrets("secrets"),
         ..Options::default()
     };
     let (plan, told) = compile(&resources, &options, Before::Nothing(Live::default()));
