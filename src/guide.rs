@@ -121,7 +121,7 @@
 //!
 //! | Step | Answers with |
 //! |---|---|
-//! | the proxy's border checks and cleans headers ([`forward`](crate::mesh::Mesh::forward); a [`strict`](crate::mesh::InboundLayer::strict) layer checks) | 400, 426, 431, 501 |
+//! | the proxy's border checks and cleans headers ([`forward`](crate::mesh::Mesh::forward); a layer around a service checks only, and is as [`strict`](crate::mesh::InboundLayer::strict) as told) | 400, 426, 431, 501 |
 //! | the path is brought into its [normal form](crate::path); what is matched is what goes on | 400 |
 //! | the [first rule](crate::match_request) of the host that matches, and one roll for its [destination](crate::route) | 404 `NR`, 502 |
 //! | response [headers](crate::headers) of rule and destination dress whatever is answered below | |

@@ -54,6 +54,10 @@ const MAX_NOMINATED: usize = 9;
 /// Whether an authority, which a `Host` header may be, is none that a target may have: a list, or
 /// with a port that is no number up to 65 535.
 fn is_no_target(authority: &str) -> bool {
+    let plain = |it: u8| !matches!(it, b':' | b'@' | b',');
+    if authority.bytes().all(plain) {
+        return false;
+    }
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
@@ -63,6 +67,31 @@ fn is_no_target(authority: &str) -> bool {
     };
     let is_port = port.bytes().all(|it| it.is_ascii_digit()) && port.parse::<u16>().is_ok();
     !is_port || authority.contains(',')
+}
+
+/// Whether a byte cannot stand in a host.
+fn is_strange(byte: u8) -> bool {
+    const STRANGE: [bool; 256] = {
+        let mut strange = [true; 256];
+        let mut byte = b'!';
+        while byte <= b'~' {
+            strange[byte as usize] = matches!(
+                byte,
+                b'"' | b'#' | b'/' | b'<' | b'>' | b'?' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
+            );
+            byte += 1;
+        }
+        strange
+    };
+    STRANGE.get(usize::from(byte)).copied().unwrap_or(true)
+}
+
+/// Whether a method is one of those that nearly all requests have.
+const fn is_usual(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD
+    )
 }
 
 /// The length of a target, as it was written but for a fragment.
@@ -92,7 +121,6 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
             "http1.headers_too_large",
         );
     }
-    let strange = |byte: u8| !byte.is_ascii_graphic() || b"\"#/<>?\\^`{|}".contains(&byte);
     let host = headers
         .get(HOST)
         .map(HeaderValue::as_bytes)
@@ -105,12 +133,12 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
         );
     }
     if request.version() == Version::HTTP_11 {
-        if !METHODS.contains(&request.method().as_str()) {
+        if !is_usual(request.method()) && !METHODS.contains(&request.method().as_str()) {
             return bad("http1.codec_error");
         }
         let connect = request.method() == Method::CONNECT;
-        let port = uri.authority().and_then(Authority::port);
-        if connect && (uri.path_and_query().is_some() || port.is_none()) {
+        let port = || uri.authority().and_then(Authority::port);
+        if connect && (uri.path_and_query().is_some() || port().is_none()) {
             return bad("http1.invalid_url");
         }
         if !connect
@@ -144,7 +172,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), LocalReply> {
             return bad("http1.connection_header_rejected");
         }
     }
-    if host.iter().copied().any(strange) {
+    if host.iter().copied().any(is_strange) {
         return bad("http.invalid_authority");
     }
     Ok(())

@@ -32,7 +32,7 @@ impl InboundLayer {
         Self {
             mesh,
             port: 80,
-            strict: false,
+            strict: true,
         }
     }
 
@@ -45,8 +45,8 @@ impl InboundLayer {
 
     /// Whether requests are refused that hyper lets through and Envoy refuses: with several hosts or
     /// an odd one, with a target or a method that is none, in HTTP/1.0, with more than 60 KiB of
-    /// headers. They get 400, 426, 431 or 501, as from [`Mesh::forward`]. Not unless told, for each
-    /// request is looked over for it.
+    /// headers. They get 400, 426, 431 or 501, as from [`Mesh::forward`]. They are unless told
+    /// otherwise: behind something that has looked requests over already, it need not be done again.
     #[must_use]
     pub const fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;

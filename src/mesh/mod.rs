@@ -19,7 +19,7 @@
 //! | headers a proxy adds or removes | left alone | as Envoy does |
 //!
 //! An [`Inbound`] answers as [`Forward`] does, and leaves headers alone. What hyper lets through and
-//! Envoy refuses is refused by [`Forward`], and by an [`Inbound`] that is [`strict`](InboundLayer::strict).
+//! Envoy refuses is refused by [`Forward`], and by an [`Inbound`] that is not told to be less [`strict`](InboundLayer::strict).
 
 mod builder;
 mod client;
@@ -240,9 +240,10 @@ impl Mesh {
     /// service unchanged, but for its path, which is brought into its normal form; in a mesh built
     /// for a [gateway](MeshBuilder::gateway) it gets 404, as there. No headers of a proxy's own are
     /// added: [`Mesh::forward`] is for that. No more requests and retries are let through at a time
-    /// than `http2MaxRequests` and `maxRetries` of that destination allow. A request that names no
-    /// host is refused; whatever else Envoy refuses is by one that is [`strict`](InboundLayer::strict). Mirrors get nothing: a copy would reach the same
-    /// service once more.
+    /// than `http2MaxRequests` and `maxRetries` of that destination allow. What
+    /// hyper lets through and Envoy refuses is refused, unless the layer is told not to be
+    /// [`strict`](InboundLayer::strict). Mirrors get nothing: a copy would reach the same service
+    /// once more.
     ///
     /// For rewrites to decide which handler is asked, wrap the whole router:
     ///

@@ -100,7 +100,7 @@ async fn a_proxy_refuses_as_envoy_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_do_rules_around_a_service() {
     let inside = Router::new().fallback(|| async { "inside" });
-    let app = mesh().inbound_layer().strict(true).layer(inside);
+    let app = mesh().inbound_layer().layer(inside);
     let address = serve(Router::new().fallback_service(app)).await;
     check(address, |answer| match answer {
         // What no rule is for is the service's own matter.

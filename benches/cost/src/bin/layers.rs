@@ -50,7 +50,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The layers by name; `nothing` is the service without one, `connected` the same with requests that
 /// say where they come from, and `mesh` what an access log goes around.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "nothing",
     "connected",
     "mesh",
@@ -71,6 +71,7 @@ const LAYERS: [&str; 22] = [
     "hedge",
     "reply-body",
     "inbound",
+    "inbound-strict",
     "edge",
     "access-log",
 ];
@@ -86,7 +87,7 @@ async fn drive_layer(name: &str, count: u64) -> Option<()> {
     match name {
         "nothing" => send(Leaf, count).await,
         "connected" => send_each(Leaf, connected, count).await,
-        "mesh" => send(inbound(), count).await,
+        "mesh" => send(inbound(false), count).await,
         "fault" => send(FaultLayer::new(FaultPolicy::default()).layer(Leaf), count).await,
         "redirect" => send(RedirectLayer::new(RedirectPolicy::new()).layer(Leaf), count).await,
         "direct-response" => {
@@ -146,13 +147,14 @@ async fn drive_layer(name: &str, count: u64) -> Option<()> {
             send(HedgeLayer::new(policy).layer(Leaf), count).await;
         }
         "reply-body" => send(ReplyBodyLayer::new().layer(Leaf), count).await,
-        "inbound" => send(inbound(), count).await,
+        "inbound" => send(inbound(false), count).await,
+        "inbound-strict" => send(inbound(true), count).await,
         "edge" => send_each(EdgeLayer::new().layer(Leaf), connected, count).await,
         "access-log" => {
             let log = AccessLogLayer::new(|entry: &AccessLogEntry| {
                 black_box(entry);
             });
-            send(log.layer(inbound()), count).await;
+            send(log.layer(inbound(false)), count).await;
         }
         _ => return None,
     }
@@ -160,7 +162,7 @@ async fn drive_layer(name: &str, count: u64) -> Option<()> {
 }
 
 /// A mesh of one rule around the service.
-fn inbound() -> Inbound<Leaf> {
+fn inbound(strict: bool) -> Inbound<Leaf> {
     let rule = HttpRoute::to("service-100.example.com");
     let rules = VirtualService::of_hosts(["service-100.example.com"]).http([rule]);
     let resources = Resources::new().with("it", rules);
@@ -169,7 +171,7 @@ fn inbound() -> Inbound<Leaf> {
         .lenient(true)
         .build()
         .unwrap();
-    mesh.inbound_layer().layer(Leaf)
+    mesh.inbound_layer().strict(strict).layer(Leaf)
 }
 
 /// A request that says where it comes from, as servers behind an edge note it.
