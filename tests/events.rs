@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
@@ -15,14 +14,19 @@ use http_body_util::{BodyExt as _, Full};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_mesh::access_log::{AccessLogEntry, AccessLogLayer};
 use tower_mesh::body::Body;
-use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::Mesh;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 
-const RULES: &str = "apiVersion: networking.istio.io/v1
+use logged::{RULES, request, upstream};
+
+#[path = "mesh/logged.rs"]
+mod logged;
+
+/// The rules of `logged` are the text after this.
+const HEAD: &str = "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: a}
 spec:
@@ -35,54 +39,14 @@ apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: it}
 spec:
-  hosts: [a.com]
-  http:
-  - name: old
-    match: [{uri: {prefix: /old}}]
-    rewrite: {uri: /new, authority: new.com}
-    timeout: 1s
-    retries: {attempts: 2, retryOn: 5xx}
-    route: [{destination: {host: a.com}}]
-  - name: abort
-    match: [{uri: {exact: /abort}}]
-    fault: {abort: {httpStatus: 418, percentage: {value: 100}}}
-    rewrite: {authority: new.com}
-    route: [{destination: {host: a.com}}]";
+";
 
 fn mesh() -> Mesh {
-    let mesh = Mesh::builder().registry_only(true).yaml(RULES);
+    let mesh = Mesh::builder()
+        .registry_only(true)
+        .yaml(&format!("{HEAD}{RULES}"));
     mesh.build().unwrap().0
 }
-
-/// Answers as `x-up` says.
-fn upstream(_: &Endpoint) -> tower::util::ServiceFn<fn(Request<Body>) -> Answer> {
-    service_fn(|request| {
-        Box::pin(async move {
-            let up = request.headers().get("x-up").cloned();
-            let _ = request.into_body().collect().await;
-            if up.as_ref().is_some_and(|it| it == "sleep") {
-                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-            }
-            let status = up
-                .and_then(|it| it.to_str().ok()?.parse().ok())
-                .unwrap_or(200);
-            let body = Full::from(Bytes::from_static(b"hello"));
-            Ok(Response::builder().status(status).body(body).unwrap())
-        })
-    })
-}
-
-fn request(path: &str, up: &'static str) -> Request<Body> {
-    let request = Request::post(path)
-        .header("host", "a.com")
-        .header("x-up", up);
-    let request = request
-        .header("user-agent", "tests")
-        .header("x-forwarded-for", "1.2.3.4");
-    request.body(Body::from("four")).unwrap()
-}
-
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// What one test has told, and whether it listens.
 #[derive(Clone, Default)]

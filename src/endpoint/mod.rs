@@ -201,21 +201,10 @@ impl Endpoint {
         protocol: UpstreamProtocol,
         settings: Option<&Arc<ConnectionSettings>>,
     ) -> bool {
-        // What is one and the same needs no look inside.
-        let same = |a: &Arc<_>, b: &Arc<_>| Arc::ptr_eq(a, b) || a == b;
-        let same_settings = match (&self.settings, settings) {
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
-            (ours, theirs) => ours.is_none() && theirs.is_none(),
-        };
-        let same_place = match (&self.place, &other.place) {
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
-            (ours, theirs) => ours.is_none() && theirs.is_none(),
-        };
         self.weight == other.weight
             && self.protocol == protocol
-            && same(&self.labels, &other.labels)
-            && same_place
-            && same_settings
+            && self.is_beside(other, true)
+            && both(self.settings.as_ref(), settings)
     }
 
     /// Whether it carries all of these labels.
@@ -267,13 +256,10 @@ impl Endpoint {
     }
 
     /// Whether it is in the same place as another; with labels, whether it carries the same, too.
+    #[inline]
     pub(crate) fn is_beside(&self, other: &Self, with_labels: bool) -> bool {
-        let in_place = match (&self.place, &other.place) {
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
-            (ours, theirs) => ours.is_none() && theirs.is_none(),
-        };
-        let (ours, theirs) = (&self.labels, &other.labels);
-        in_place && (!with_labels || Arc::ptr_eq(ours, theirs) || ours == theirs)
+        both(self.place.as_ref(), other.place.as_ref())
+            && (!with_labels || same(&self.labels, &other.labels))
     }
 
     /// The network it is in; empty where nobody said so.
@@ -353,6 +339,21 @@ impl Endpoint {
     /// How much may be under way at its destination.
     pub(crate) fn limits(&self) -> Option<&Limits> {
         self.settings.as_ref()?.limits.as_ref()
+    }
+}
+
+/// Whether two are equal; what is one and the same needs no look inside.
+#[inline]
+fn same<T: PartialEq>(ours: &Arc<T>, theirs: &Arc<T>) -> bool {
+    Arc::ptr_eq(ours, theirs) || ours == theirs
+}
+
+/// The same of what need not be there.
+#[inline]
+fn both<T: PartialEq>(ours: Option<&Arc<T>>, theirs: Option<&Arc<T>>) -> bool {
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => same(ours, theirs),
+        (ours, theirs) => ours.is_none() && theirs.is_none(),
     }
 }
 

@@ -3,6 +3,7 @@
 use twox_hash::XxHash64;
 
 use super::moved::Moved;
+use super::ring_hash::keyed;
 
 /// A table made exactly as Envoy makes it, so that both send a key to the same endpoint.
 #[derive(Debug)]
@@ -48,15 +49,8 @@ impl Maglev {
     /// ```
     #[must_use]
     pub fn new(endpoints: &[(impl AsRef<str>, u32)], size: u64) -> Self {
-        let total: f64 = endpoints.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        let share = |(name, weight): &(_, u32)| {
-            let name: &str = AsRef::as_ref(name);
-            (name.to_owned(), f64::from(*weight) / total)
-        };
-        let keys: Vec<_> = endpoints.iter().map(share).collect();
-        let shares: Vec<f64> = keys.iter().map(|(_, share)| *share).collect();
-        let name = |place: usize| keys.get(place).map(|(name, _)| name.clone());
-        Self::of_shares(&shares, |it| name(it).unwrap_or_default(), size, None)
+        let (shares, name) = keyed(endpoints);
+        Self::of_shares(&shares, name, size, None)
     }
 
     /// The same for shares of the whole; `name` gives the key of an endpoint. Of endpoints that were

@@ -27,15 +27,8 @@ impl RingHash {
     /// ```
     #[must_use]
     pub fn new(endpoints: &[(impl AsRef<str>, u32)], minimum: u64) -> Self {
-        let total: f64 = endpoints.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        let share = |(name, weight): &(_, u32)| {
-            let name: &str = AsRef::as_ref(name);
-            (name.to_owned(), f64::from(*weight) / total)
-        };
-        let keys: Vec<_> = endpoints.iter().map(share).collect();
-        let shares: Vec<f64> = keys.iter().map(|(_, share)| *share).collect();
-        let name = |place: usize| keys.get(place).map(|(name, _)| name.clone());
-        Self::of_shares(&shares, |it| name(it).unwrap_or_default(), minimum, None)
+        let (shares, name) = keyed(endpoints);
+        Self::of_shares(&shares, name, minimum, None)
     }
 
     /// The same for shares of the whole; `name` gives the key of an endpoint. What another ring was
@@ -133,4 +126,17 @@ impl RingHash {
 #[must_use]
 pub fn hash(key: &[u8]) -> u64 {
     XxHash64::oneshot(0, key)
+}
+
+/// The shares of endpoints given by key and weight, and the key of each by its place.
+pub(super) fn keyed(endpoints: &[(impl AsRef<str>, u32)]) -> (Vec<f64>, impl Fn(usize) -> String) {
+    let total: f64 = endpoints.iter().map(|(_, weight)| f64::from(*weight)).sum();
+    let shares = endpoints
+        .iter()
+        .map(|(_, weight)| f64::from(*weight) / total);
+    let name = |place: usize| {
+        let key = endpoints.get(place);
+        key.map_or_else(String::new, |(key, _)| key.as_ref().to_owned())
+    };
+    (shares.collect(), name)
 }

@@ -217,12 +217,12 @@ impl<'r> References<'r> {
             let full = self.full(name, namespace);
             let Some(service) = self.registry.get(&full) else {
                 // Only what is declared goes by other names than its whole one.
-                let called = name.to_ascii_lowercase();
-                if self.source.gateway.is_none() && is_in_mesh(written) && *full != called {
+                let is_whole = full.eq_ignore_ascii_case(name);
+                if self.source.gateway.is_none() && is_in_mesh(written) && !is_whole {
                     let message = format!(
                         "nothing declares {full}: requests to {name} do not meet these rules"
                     );
-                    let hint = match self.registry.get(&called) {
+                    let hint = match self.registry.get(&name.to_ascii_lowercase()) {
                         None => "declare it in a ServiceEntry or a Service, or call it in full",
                         Some(_) => {
                             "a ServiceEntry's host is taken as written: write it in full there"

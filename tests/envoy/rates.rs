@@ -15,6 +15,7 @@ use tower_mesh::outlier_detection::{
 use super::cases::translated;
 use super::exchange::Request;
 use super::generate;
+use super::outliers::served;
 use super::scripted::{Act, Scripted, Speaks, Step};
 use super::sidecar::Sidecar;
 use super::wire::{self, Connection};
@@ -115,26 +116,7 @@ fn yaml(rows: &[Row], endpoints: &[Vec<Scripted>]) -> String {
             .iter()
             .map(|it| format!("{{address: 127.0.0.1, ports: {{http: {}}}}}", it.port))
             .collect();
-        yaml += &format!(
-            "---
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: r{number}}}
-spec:
-  hosts: [r{number}.test]
-  ports: [{{number: 80, name: http, protocol: HTTP}}]
-  resolution: STATIC
-  endpoints: [{}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: r{number}}}
-spec:
-  hosts: [r{number}.test]
-  http: [{{retries: {{attempts: 0}}, route: [{{destination: {{host: r{number}.test}}}}]}}]
-",
-            all.join(", ")
-        );
+        yaml += &served(number, &all, "retries: {attempts: 0}");
     }
     yaml.trim_start_matches("---\n").to_owned()
 }

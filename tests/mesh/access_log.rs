@@ -2,30 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use http::Request;
+use http_body_util::BodyExt as _;
+use tower::{Layer as _, ServiceExt as _};
 use tower_mesh::access_log::{AccessLogEntry, AccessLogLayer};
 use tower_mesh::body::Body;
-use tower_mesh::endpoint::Endpoint;
 use tower_mesh::mesh::Mesh;
 
-use crate::support::{Answer, build, service, virtual_service};
-
-const RULES: &str = "  hosts: [a.com]
-  http:
-  - name: old
-    match: [{uri: {prefix: /old}}]
-    rewrite: {uri: /new, authority: new.com}
-    timeout: 1s
-    retries: {attempts: 2, retryOn: 5xx}
-    route: [{destination: {host: a.com}}]
-  - name: abort
-    match: [{uri: {exact: /abort}}]
-    fault: {abort: {httpStatus: 418, percentage: {value: 100}}}
-    rewrite: {authority: new.com}
-    route: [{destination: {host: a.com}}]";
+use crate::logged::{RULES, request, upstream};
+use crate::support::{build, service, virtual_service};
 
 fn mesh() -> Mesh {
     let yaml = service("a.com", 80, &[1]) + &virtual_service("it", RULES);
@@ -41,34 +26,6 @@ fn log() -> (Log, AccessLogLayer<impl Fn(&AccessLogEntry) + Clone>) {
         into.lock().unwrap().push(entry.clone());
     });
     (log, layer)
-}
-
-/// Answers as `x-up` says.
-fn upstream(_: &Endpoint) -> tower::util::ServiceFn<fn(Request<Body>) -> Answer> {
-    service_fn(|request| {
-        Box::pin(async move {
-            let up = request.headers().get("x-up").cloned();
-            let _ = request.into_body().collect().await;
-            if up.as_ref().is_some_and(|it| it == "sleep") {
-                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-            }
-            let status = up
-                .and_then(|it| it.to_str().ok()?.parse().ok())
-                .unwrap_or(200);
-            let body = Full::from(Bytes::from_static(b"hello"));
-            Ok(Response::builder().status(status).body(body).unwrap())
-        })
-    })
-}
-
-fn request(path: &str, up: &'static str) -> Request<Body> {
-    let request = Request::post(path)
-        .header("host", "a.com")
-        .header("x-up", up);
-    let request = request
-        .header("user-agent", "tests")
-        .header("x-forwarded-for", "1.2.3.4");
-    request.body(Body::from("four")).unwrap()
 }
 
 /// The entry of a request to a proxy, as JSON without what the clock says.

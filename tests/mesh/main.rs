@@ -14,6 +14,7 @@ mod gateway_hosts;
 mod late;
 mod load_balancing;
 mod locality;
+mod logged;
 mod mesh_hosts;
 mod mirror;
 mod outlier_detection;

@@ -20,6 +20,30 @@ use rows::{Row, row, rows};
 /// How long Envoy's worker may take to learn of an ejection.
 const LEARNS: Duration = Duration::from_millis(1500);
 
+/// A host with these endpoints, and a rule for it.
+pub(crate) fn served(number: usize, endpoints: &[String], rule: &str) -> String {
+    let endpoints = endpoints.join(", ");
+    format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: r{number}}}
+spec:
+  hosts: [r{number}.test]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  resolution: STATIC
+  endpoints: [{endpoints}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: r{number}}}
+spec:
+  hosts: [r{number}.test]
+  http: [{{{rule}, route: [{{destination: {{host: r{number}.test}}}}]}}]
+"
+    )
+}
+
 fn yaml(rows: &[Row], with_rules: bool) -> String {
     let mut yaml = String::new();
     for (number, row) in rows.iter().enumerate() {
@@ -28,26 +52,7 @@ fn yaml(rows: &[Row], with_rules: bool) -> String {
             .iter()
             .map(|it| format!("{{address: 127.0.0.1, ports: {{http: ${{{it}}}}}}}"))
             .collect();
-        yaml += &format!(
-            "---
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: r{number}}}
-spec:
-  hosts: [r{number}.test]
-  ports: [{{number: 80, name: http, protocol: HTTP}}]
-  resolution: STATIC
-  endpoints: [{}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: r{number}}}
-spec:
-  hosts: [r{number}.test]
-  http: [{{retries: {{attempts: 0}}, timeout: 0.4s, route: [{{destination: {{host: r{number}.test}}}}]}}]
-",
-            endpoints.join(", ")
-        );
+        yaml += &served(number, &endpoints, "retries: {attempts: 0}, timeout: 0.4s");
         if with_rules {
             yaml += &format!(
                 "---
