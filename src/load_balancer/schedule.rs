@@ -4,7 +4,7 @@
 //! that has waited longest comes first, so weights 1, 2 and 3 give the order
 //! 2 1 2 0 1 2, again and again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A round may be this many turns an endpoint, or [`SHORT`] in all; longer ones are worked out turn
 /// by turn.
@@ -23,7 +23,7 @@ pub(super) fn round(weights: &[u32]) -> Option<Box<[u32]>> {
         return None;
     }
     // Who has the same weight is always due together, the first first.
-    let mut alike: HashMap<u32, Vec<u32>> = HashMap::new();
+    let mut alike: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (place, weight) in weights.iter().enumerate() {
         let places = alike.entry(weight / divisor).or_default();
         places.push(place as u32);
