@@ -31,6 +31,8 @@ pub(super) struct Names {
     dice: Rng,
     /// Names are wanted and nobody asks for them.
     idle: AtomicBool,
+    /// Somebody does, or is about to.
+    asked_for: AtomicBool,
     /// Tells the task that other names are wanted, or none any more.
     changed: Arc<Notify>,
     /// Tells who waits that something was learned.
@@ -44,6 +46,7 @@ impl Names {
             refresh,
             dice: dice.beside(),
             idle: AtomicBool::new(false),
+            asked_for: AtomicBool::new(false),
             changed: Arc::default(),
             learned: Notify::new(),
         }
@@ -73,7 +76,7 @@ impl Shared {
     pub(super) fn attend_to_names(self: &Arc<Self>) {
         let names = &self.names;
         names.reconsider();
-        let running = Arc::strong_count(&names.changed) > 1;
+        let running = names.asked_for.load(Ordering::Acquire);
         if !running && names.resolver.is_some() && !self.plan.get().names().is_empty() {
             names.idle.store(true, Ordering::Relaxed);
             self.ask_for_names();
@@ -86,9 +89,11 @@ impl Shared {
         let (Ok(runtime), Some(resolver)) = (Handle::try_current(), &self.names.resolver) else {
             return;
         };
-        if self.names.idle.swap(false, Ordering::Relaxed) {
+        // The second of two that came at once finds the first one's task.
+        let idle = self.names.idle.swap(false, Ordering::Relaxed);
+        if idle && !self.names.asked_for.swap(true, Ordering::AcqRel) {
             let task = Refresh {
-                mesh: Arc::downgrade(self),
+                mesh: Restart(Arc::downgrade(self)),
                 changed: self.names.changed.clone(),
                 resolver: resolver.clone(),
                 refresh: self.names.refresh,
@@ -139,7 +144,7 @@ impl Shared {
 
 /// The task: it keeps neither the mesh nor a plan alive while it waits.
 struct Refresh {
-    mesh: Weak<Shared>,
+    mesh: Restart,
     changed: Arc<Notify>,
     resolver: SharedResolver,
     refresh: Duration,
@@ -158,7 +163,6 @@ type LookedUp = Result<(Arc<str>, Vec<IpAddr>), JoinError>;
 
 impl Refresh {
     async fn run(mut self) {
-        let _restart = Restart(self.mesh.clone());
         let mut lookups = LookUps::new();
         while self.note_wanted() {
             let next = self.begin(&mut lookups);
@@ -194,7 +198,7 @@ impl Refresh {
 
     /// Keeps the schedule to what rules want; false when the mesh is gone.
     fn note_wanted(&mut self) -> bool {
-        let Some(mesh) = self.mesh.upgrade() else {
+        let Some(mesh) = self.mesh.0.upgrade() else {
             return false;
         };
         let wanted: HashSet<Arc<str>> = mesh.plan.get().names();
@@ -231,7 +235,7 @@ impl Refresh {
     }
 
     fn note_answers(&mut self, answers: &[(Arc<str>, Vec<IpAddr>)]) {
-        let Some(mesh) = self.mesh.upgrade() else {
+        let Some(mesh) = self.mesh.0.upgrade() else {
             return;
         };
         mesh.learn(answers);
@@ -264,6 +268,7 @@ struct Restart(Weak<Shared>);
 impl Drop for Restart {
     fn drop(&mut self) {
         if let Some(mesh) = self.0.upgrade() {
+            mesh.names.asked_for.store(false, Ordering::Release);
             mesh.names.idle.store(true, Ordering::Relaxed);
         }
     }

@@ -16,7 +16,7 @@ use crate::support::{build, get, virtual_service, who};
 
 /// Answers as it is told, after a millisecond, and notes what it is asked.
 #[derive(Clone, Default)]
-struct Script(Arc<Mutex<State>>);
+pub(crate) struct Script(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Script {
-    fn say(&self, name: &str, numbers: &[u8]) {
+    pub(crate) fn say(&self, name: &str, numbers: &[u8]) {
         let addresses = numbers.iter().map(|n| IpAddr::from([10, 0, 0, *n]));
         let mut state = self.0.lock().unwrap();
         state.answers.insert(name.to_owned(), addresses.collect());
@@ -39,7 +39,7 @@ impl Script {
     }
 
     /// Seconds since `began` at which a name was asked for.
-    fn asked(&self, name: &str, began: Instant) -> Vec<f64> {
+    pub(crate) fn asked(&self, name: &str, began: Instant) -> Vec<f64> {
         let state = self.0.lock().unwrap();
         let asked = state.asked.iter().filter(|(it, _)| it == name);
         asked.map(|(_, at)| (*at - began).as_secs_f64()).collect()
@@ -70,7 +70,7 @@ impl Resolve for Script {
     }
 }
 
-fn builder(script: &Script) -> MeshBuilder {
+pub(crate) fn builder(script: &Script) -> MeshBuilder {
     Mesh::builder().rng(Rng::seeded(1)).resolver(script.clone())
 }
 
@@ -81,7 +81,7 @@ fn entry(host: &str, rest: &str) -> String {
     )
 }
 
-fn dns(host: &str) -> String {
+pub(crate) fn dns(host: &str) -> String {
     entry(host, "  resolution: DNS")
 }
 

@@ -17,6 +17,7 @@ mod locality;
 mod logged;
 mod mesh_hosts;
 mod mirror;
+mod names;
 mod outlier_detection;
 mod ownership;
 mod replies;
