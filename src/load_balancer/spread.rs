@@ -88,8 +88,8 @@ impl Spread {
         let counts: Vec<Count> = priorities.iter().map(count).collect();
         let loads = loads(&counts, threshold);
         let own = zones.map(|it| &it.own);
-        let divided = |groups: &[Group], priority: usize| {
-            let zones = zones.filter(|_| priority == 0 && !by_hash)?;
+        let divide = |groups: &[Group]| {
+            let zones = zones.filter(|_| !by_hash)?;
             let nowhere = Locality::default();
             let left = |it: &&Group| it.places.iter().filter(|it| is_left(it)).count() as u64;
             let count = |it: &&Group| (locality_of(endpoints, it).unwrap_or(&nowhere), left(it));
@@ -97,10 +97,15 @@ impl Spread {
             let counts: Vec<_> = ordered.iter().map(count).collect();
             zones.divide(&counts)
         };
+        // Zones count in the first priority only.
+        let mut divided = match (&*priorities, &*loads) {
+            ([first, ..], [load, ..]) if !load.panics => divide(first),
+            _ => None,
+        };
         if let ([groups], [count], [load]) = (&*priorities, &*counts, &*loads) {
             let whole = load.panics || count.left == count.all;
             let whole = whole && count.all == endpoints.len() as u64;
-            let one = groups.len() <= 1 || (zones.is_some() && divided(groups, 0).is_none());
+            let one = groups.len() <= 1 || (zones.is_some() && divided.is_none());
             if whole && (load.panics || one) {
                 return None;
             }
@@ -118,10 +123,7 @@ impl Spread {
                 let balancer = balance(PartOf { level, part }, some(&places), None);
                 (weight, Part { places, balancer })
             };
-            let divided = match load.panics {
-                true => None,
-                false => divided(groups, level),
-            };
+            let divided = divided.take();
             let (weights, parts): (Vec<f64>, Vec<Part>) = if load.panics {
                 // All of the priority, wherever they are.
                 std::iter::once(part((0, (1.0, places(groups).collect())))).unzip()
