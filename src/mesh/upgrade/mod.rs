@@ -1,7 +1,8 @@
 //! From HTTP to another protocol: the two connections become one tunnel.
 //!
 //! As under Istio, WebSocket alone is let through. A tunnel counts as a request under way at its
-//! endpoint for as long as it lasts; the route's timeout ends with the switch.
+//! endpoint for as long as it lasts; the route's timeout ends with the switch, and none for lying idle
+//! takes its place.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};

@@ -14,7 +14,8 @@ const PIECE: usize = 16 << 10;
 /// A tunnel between a client and an endpoint, as an access log follows it.
 ///
 /// It stands in the extensions of a [`Forward`](crate::mesh::Forward)'s 101 response. The tunnel
-/// goes on whether it is kept or not.
+/// goes on whether it is kept or not, and however long nobody says anything: Istio turns off the
+/// five minutes that Envoy gives an idle stream by itself (`stream_idle_timeout`).
 #[derive(Clone, Debug)]
 pub struct Tunnel {
     counts: Arc<Counts>,
