@@ -12,8 +12,8 @@
 //! the YAML. [`cases`] are written by hand, tables and requests in `cases/`; [`generate`]
 //! draws more. What cannot be equal stands in one table in [`compare`].
 //!
-//! [`over_time`] has endpoints follow a script, [`hashes`], [`shares`] and [`tries`] send many requests
-//! to see what keys and dice come to, and [`re2`]
+//! [`over_time`] has endpoints follow a script, [`hashes`], [`shares`], [`tries`] and [`zones`] send many
+//! requests to see what keys and dice come to, and [`re2`]
 //! asks Google's RE2 (`ci/re2`) about regular expressions.
 //!
 //! `TOWER_MESH_ENVOY` and `TOWER_MESH_GATEWAY` name other programs,
@@ -57,6 +57,7 @@ mod tries;
 mod upstream;
 mod wire;
 mod yaml;
+mod zones;
 
 use std::io::Write as _;
 

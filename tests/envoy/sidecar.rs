@@ -74,10 +74,16 @@ pub(crate) struct Sidecar {
 impl Sidecar {
     /// Envoy with these clusters and routes, once it listens.
     pub(crate) fn envoy(letter: char, translation: &Translation) -> Self {
+        Self::envoy_at(letter, translation, &json!({}))
+    }
+
+    /// The same, with more in its bootstrap.
+    pub(crate) fn envoy_at(letter: char, translation: &Translation, more: &Value) -> Self {
         let folder = Folder::new("envoy");
         let log = folder.file("access.log");
         write_configuration(&folder, 1, translation);
-        let bootstrap = bootstrap(&folder);
+        let mut bootstrap = bootstrap(&folder);
+        merge(&mut bootstrap, more);
         let bootstrap = folder.write("bootstrap.json", &bootstrap.to_string());
         let admin = folder.file("admin");
         let mut command = Command::new(process::envoy());
@@ -221,6 +227,18 @@ fn write_configuration(folder: &Folder, version: u32, translation: &Translation)
     for (file, resources) in [(CLUSTERS_FILE, clusters), (ROUTES_FILE, routes)] {
         let update = json!({"version_info": version.to_string(), "resources": resources});
         folder.write(file, &update.to_string());
+    }
+}
+
+/// Puts the fields of one object into another, and those of objects within it.
+fn merge(into: &mut Value, more: &Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(into.entry(name.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more.clone(),
     }
 }
 
