@@ -15,7 +15,7 @@ use tower_mesh::mesh::Mesh;
 use crate::support::{ONCE, connections, get, listen, mesh_with, raw, until, upstream, waiting};
 
 /// A DestinationRule with this connection pool.
-fn pool(tcp: &str, http: &str) -> String {
+pub(crate) fn pool(tcp: &str, http: &str) -> String {
     format!(
         "---
 apiVersion: networking.istio.io/v1
@@ -27,7 +27,7 @@ spec: {{host: a.com, trafficPolicy: {{connectionPool: {{tcp: {{{tcp}}}, http: {{
 }
 
 /// What a client is told: the status, with flags where the mesh answered.
-async fn ask(mesh: &Mesh) -> String {
+pub(crate) async fn ask(mesh: &Mesh) -> String {
     match mesh.client().send(get("/")).await {
         Ok(response) => {
             let status = response.status().as_u16();
@@ -45,7 +45,7 @@ async fn ask(mesh: &Mesh) -> String {
 }
 
 /// An upstream that answers when told to, and how many requests have come.
-async fn held(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>) {
+pub(crate) async fn held(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>) {
     let (gate, came) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let inside = (gate.clone(), came.clone());
     let (port, _) = upstream(http2, move |_| {
@@ -60,7 +60,7 @@ async fn held(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>) {
     (port, gate, came)
 }
 
-const OVERFLOW: &str = "503 UO Overflow true";
+pub(crate) const OVERFLOW: &str = "503 UO Overflow true";
 
 #[tokio::test]
 async fn requests_beyond_the_limit_are_refused_at_once_whatever_the_protocol() {
@@ -263,6 +263,7 @@ async fn streams_beyond_a_connections_share_need_another() {
         })
         .collect();
     until(|| came.load(Ordering::SeqCst) == 5).await;
+    assert_eq!(connections(&mesh), 3);
     gate.add_permits(5);
     for answer in asked {
         assert_eq!(answer.await.unwrap(), "200");

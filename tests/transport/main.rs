@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
+mod counted;
 mod failures;
 mod frames;
 mod grpc;
