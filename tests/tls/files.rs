@@ -193,6 +193,83 @@ async fn changed_files_hold_for_new_connections() {
     assert_eq!(told(&mesh).await, GOOD);
 }
 
+/// Each file by itself: what the client shows, its key, and the list of what is revoked.
+#[tokio::test]
+async fn every_file_is_read_again() {
+    let (authority, stranger) = (Authority::new("ca"), Authority::new("stranger"));
+    let folder = Folder::new();
+    let roots = folder.write("ca.pem", &authority.pem());
+    let list = folder.write("crl.pem", &authority.revoke(&[]));
+    let (mine, theirs) = (authority.issue(&["x"]), stranger.issue(&["x"]));
+    let chain = folder.write("c.pem", &mine.pem);
+    let key = folder.write("k.pem", &mine.key_pem());
+    let server = config(&authority.issue_numbered(&["a.com"], 7), Some(&authority));
+    let (port, _) = serve(server, false).await;
+    let tls = format!(
+        "tls: {{mode: MUTUAL, caCertificates: {roots}, clientCertificate: {chain}, \
+         privateKey: {key}, caCrl: {list}}}, \
+         connectionPool: {{http: {{maxRequestsPerConnection: 1}}}}"
+    );
+    let mesh = mesh("HTTP", port, &tls);
+    const GOOD: &str = "a.com - somebody";
+    const STRANGER: &str = "503 UC {connection_termination}";
+    assert_eq!(told(&mesh).await, GOOD);
+    // As long as they do not fit, what was there holds.
+    folder.write("c.pem", &format!("# theirs\n{}", theirs.pem));
+    later().await;
+    assert_eq!(told(&mesh).await, GOOD);
+    folder.write("k.pem", &format!("# theirs\n{}", theirs.key_pem()));
+    later().await;
+    assert_eq!(told(&mesh).await, STRANGER);
+    folder.write("c.pem", &mine.pem);
+    folder.write("k.pem", &mine.key_pem());
+    later().await;
+    assert_eq!(told(&mesh).await, GOOD);
+    folder.write("crl.pem", &authority.revoke(&[6, 7]));
+    later().await;
+    let revoked = told(&mesh).await;
+    assert!(revoked.ends_with("Revoked}"), "{revoked}");
+}
+
+/// While the first connection waits for files, the answer says which, and what is wrong with it.
+#[tokio::test]
+async fn a_failed_connection_names_its_file() {
+    let (authority, folder) = (Authority::new("ca"), Folder::new());
+    let (port, _) = serve(config(&authority.issue(&["a.com"]), None), false).await;
+    let mine = authority.issue(&["x"]);
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let tls = format!(
+        "tls: {{mode: MUTUAL, caCertificates: {}, clientCertificate: {}, privateKey: {}, caCrl: {}}}",
+        path("ca.pem"),
+        path("c.pem"),
+        path("k.pem"),
+        path("crl.pem")
+    );
+    let mesh = mesh("HTTP", port, &tls);
+    for (name, wrong, says, right) in [
+        ("c.pem", "nothing", "holds_no_certificate", mine.pem.clone()),
+        ("k.pem", "nothing", "holds_no_private_key", mine.key_pem()),
+        ("ca.pem", "nothing", "holds_no_certificate", authority.pem()),
+        (
+            "crl.pem",
+            "nothing",
+            "holds_no_revocation_list",
+            authority.revoke(&[]),
+        ),
+    ] {
+        let missing = told(&mesh).await;
+        let absent = format!("{}_is_not_there", path(name));
+        assert!(missing.starts_with("503 UF"), "{name}: {missing}");
+        assert!(missing.contains(&absent), "{name}: {missing}");
+        folder.write(name, wrong);
+        let bad = told(&mesh).await;
+        let said = format!("{}_{says}", path(name));
+        assert!(bad.contains(&said), "{name}: {bad}");
+        folder.write(name, &right);
+    }
+    assert_eq!(told(&mesh).await, "a.com - nobody");
+}
+
 #[tokio::test]
 async fn connections_that_exist_outlive_their_files() {
     let (authority, folder) = (Authority::new("old"), Folder::new());

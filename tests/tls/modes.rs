@@ -98,6 +98,32 @@ async fn istio_mutual_is_the_workload_speaking_to_the_destinations_account() {
     );
 }
 
+/// What a rule names stands instead of the accounts of its endpoints, and HTTP/2 is announced as a
+/// sidecar announces it.
+#[tokio::test]
+async fn istio_mutual_goes_by_the_names_a_rule_gives() {
+    let (authority, folder) = (Authority::new("mesh"), Folder::new());
+    let mine = authority.issue(&["spiffe://cluster.local/ns/default/sa/web"]);
+    folder.write("cert-chain.pem", &mine.pem);
+    folder.write("key.pem", &mine.key_pem());
+    folder.write("root-cert.pem", &authority.pem());
+    let other = "spiffe://cluster.local/ns/other/sa/shop";
+    let mut server = config(&authority.issue(&[other]), Some(&authority));
+    server.alpn_protocols = vec![b"istio-h2".to_vec()];
+    let (port, _) = serve(server, true).await;
+    let of = |tls: &str| {
+        let tls = format!("tls: {{mode: ISTIO_MUTUAL{tls}}}");
+        let files = WorkloadCertificates::in_folder(folder.path());
+        let builder = Mesh::builder().workload_certificates(files);
+        build(builder.yaml(&rules("HTTP2", port, "", &tls)))
+    };
+    let named = format!(", subjectAltNames: [{other}], sni: shop.other");
+    assert_eq!(told(&of(&named)).await, "shop.other istio-h2 somebody");
+    let refused = told(&of("")).await;
+    let account = "not_for_[spiffe://cluster.local/ns/default/sa/shop]";
+    assert!(refused.contains(account), "{refused}");
+}
+
 #[tokio::test]
 async fn an_https_uri_is_kept_where_rules_say_nothing() {
     let issued = Authority::new("unknown to the system").issue(&["a.com"]);

@@ -62,6 +62,35 @@ async fn the_systems_list_holds_where_no_file_is_named() {
     );
 }
 
+/// The list is read once in a process, and where it lies can be said by the environment: so this asks
+/// itself again in another process.
+#[tokio::test]
+async fn whom_the_system_trusts_is_believed() {
+    const NAME: &str = "trust::whom_the_system_trusts_is_believed";
+    const PORT: &str = "TOWER_MESH_TEST_PORT";
+    if let Ok(port) = std::env::var(PORT) {
+        let mesh = mesh("HTTP", port.parse().unwrap(), "tls: {mode: SIMPLE}");
+        assert_eq!(told(&mesh).await, GOOD);
+        return;
+    }
+    let (authority, folder) = (Authority::new("known to the system"), Folder::new());
+    let list = folder.write("system.pem", &authority.pem());
+    let (port, seen) = serve(config(&authority.issue(&["a.com"]), None), false).await;
+    let again = tokio::task::spawn_blocking(move || {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", NAME]).env(PORT, port.to_string());
+        again.env("SSL_CERT_FILE", list).env_remove("SSL_CERT_DIR");
+        again.output().unwrap()
+    });
+    let again = again.await.unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(
+        again.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    assert_eq!(seen.connections(), 1);
+}
+
 #[tokio::test]
 async fn a_certificate_that_signed_itself_may_be_the_trusted_one() {
     let folder = Folder::new();
