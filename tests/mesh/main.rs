@@ -21,6 +21,7 @@ mod names;
 mod outlier_detection;
 mod ownership;
 mod replies;
+mod service_entry;
 mod sockets;
 mod status;
 mod support;
