@@ -92,16 +92,21 @@ impl Sides {
             (one.join().expect("the exchange with Envoy"), another)
         });
         let mut answers: Vec<_> = one.into_iter().zip(another).collect();
-        self.roll(requests, &mut answers);
+        self.roll(requests, &mut answers, &ROLLS);
         for at in self.open(requests, &answers).into_iter().take(MAX_SELDOM) {
             let many = vec![requests[at].clone(); MANY];
             let (envoy, _) = self.both();
             let many = exchange_many(envoy, &many);
-            if let Some(usual) = usual(&answers[at].0, &many, &self.translation.endpoints) {
-                self.seldom += 1;
-                let mut pair = vec![(usual, answers[at].1.clone())];
-                self.roll(std::slice::from_ref(&requests[at]), &mut pair);
-                answers[at] = pair.remove(0);
+            let pair = std::slice::from_mut(&mut answers[at]);
+            let request = std::slice::from_ref(&requests[at]);
+            match usual(&pair[0].0, &many, &self.translation.endpoints) {
+                Some(usual) => {
+                    self.seldom += 1;
+                    pair[0].0 = usual;
+                    self.roll(request, pair, &ROLLS);
+                }
+                // So many at once fall otherwise than a few: a busy endpoint is chosen less often.
+                None => self.roll(request, pair, &[MANY]),
             }
         }
         answers
@@ -117,8 +122,13 @@ impl Sides {
     }
 
     /// Asks the other side again until its dice have fallen as Envoy's have.
-    fn roll(&mut self, requests: &[Request], answers: &mut [(Observation, Observation)]) {
-        for rolls in ROLLS {
+    fn roll(
+        &mut self,
+        requests: &[Request],
+        answers: &mut [(Observation, Observation)],
+        rounds: &[usize],
+    ) {
+        for &rolls in rounds {
             let open = self.open(requests, answers);
             if open.is_empty() {
                 break;

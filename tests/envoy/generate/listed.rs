@@ -177,6 +177,10 @@ const UNDECIDED: &[(&str, &str)] = &[
         "a host that nothing declares goes where DNS says",
     ),
     ("ServiceEntry.ports", "there must be some"),
+    (
+        "DestinationRule.trafficPolicy.portLevelSettings[].port",
+        "it must be there: its number decides",
+    ),
     ("ServiceEntry.ports[].name", "endpoints name it"),
     (
         "ServiceEntry.ports[].protocol",
