@@ -5,6 +5,8 @@
 //! asks a real one.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "order/chain.rs"]
+mod chain;
 #[path = "order/pairs.rs"]
 mod pairs;
 

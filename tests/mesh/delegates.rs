@@ -47,6 +47,19 @@ async fn a_delegates_rules_stand_where_it_is_named_and_its_hosts_are_of_its_name
 }
 
 #[tokio::test]
+async fn an_entry_without_its_delegate_vanishes_and_the_others_stay() {
+    let hosts = rules("team", "cart", &format!("  hosts: [cart.com]\n{CART}"));
+    let hidden = rules("team", "cart", &format!("  exportTo: [.]\n{CART}"));
+    for leaf in ["", &hosts, &hidden] {
+        let mesh = mesh(&(shop() + leaf));
+        for path in ["/", "/cart", "/cart/new"] {
+            let met = who(&mesh, &format!("http://shop.com{path}"), &[]).await;
+            assert_eq!(met, "10.0.0.1:80", "{path} {leaf}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn rules_are_counted_as_they_are_when_delegates_are_merged() {
     let mesh = mesh(&(shop() + &rules("team", "cart", CART)));
     let explain = |url: &str| {

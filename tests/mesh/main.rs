@@ -7,6 +7,7 @@ mod apply;
 mod beyond;
 mod delegates;
 mod destination_rules;
+mod dice;
 mod differences;
 mod dns;
 mod endpoints;

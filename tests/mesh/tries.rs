@@ -34,7 +34,7 @@ use Does::{Answer, Fail, Hang};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Try {
     pub(crate) endpoint: String,
-    elapsed: u64,
+    pub(crate) elapsed: u64,
     expected: Option<String>,
     grpc_timeout: Option<String>,
 }

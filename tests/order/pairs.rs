@@ -45,7 +45,7 @@ spec:
 "#;
 
 /// One 5xx of an endpoint ejects it.
-const EJECTS: &str = r#"---
+pub(super) const EJECTS: &str = r#"---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: one}
@@ -54,10 +54,10 @@ spec:
   trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}}
 "#;
 
-const TO_ONE: &str = "route: [{destination: {host: one.test}}]";
+pub(super) const TO_ONE: &str = "route: [{destination: {host: one.test}}]";
 
 /// A rule for `/p`, behind which everything else goes to one.test.
-fn rules(rule: &str) -> String {
+pub(super) fn rules(rule: &str) -> String {
     let head = "  - match: [{uri: {prefix: /p}}]";
     format!(
         "{SERVICES}{head}\n    {}\n  - name: rest\n    {TO_ONE}\n",
@@ -65,28 +65,28 @@ fn rules(rule: &str) -> String {
     )
 }
 
-fn mesh(yaml: &str) -> Mesh {
+pub(super) fn mesh(yaml: &str) -> Mesh {
     let built = Mesh::builder().lenient(true).yaml(yaml).build();
     built.unwrap().0
 }
 
 /// What happened: the answer, how long it took, what endpoints received.
-struct Seen {
-    response: Response<()>,
-    took: Duration,
+pub(super) struct Seen {
+    pub(super) response: Response<()>,
+    pub(super) took: Duration,
     /// Each as `host path`, then the headers that begin with `x-`, but for what a proxy adds.
-    received: Vec<String>,
-    copies: u64,
+    pub(super) received: Vec<String>,
+    pub(super) copies: u64,
 }
 
 impl Seen {
     /// `status flags`.
-    fn answer(&self) -> String {
+    pub(super) fn answer(&self) -> String {
         let flags = ResponseFlags::of(&self.response);
         format!("{} {flags}", self.response.status().as_u16())
     }
 
-    fn header(&self, name: &str) -> Vec<&str> {
+    pub(super) fn header(&self, name: &str) -> Vec<&str> {
         let lines = self.response.headers().get_all(name).iter();
         lines.map(|it| it.to_str().unwrap()).collect()
     }
@@ -130,13 +130,14 @@ fn answer(request: &Request<Body>, host: &str, received: &Received) -> Answer {
     })
 }
 
-async fn send_all(mesh: Mesh, lines: &[(&str, &[(&str, &str)])]) -> Vec<Seen> {
+pub(super) async fn send_all(mesh: Mesh, lines: &[(&str, &[(&str, &str)])]) -> Vec<Seen> {
     let received: Received = Arc::default();
     let proxy = mesh.forward_with({
         let received = received.clone();
         move |endpoint: &tower_mesh::endpoint::Endpoint| {
             let host = match endpoint.address().to_string() {
                 it if it.starts_with("10.0.0.1") => "one",
+                it if it.starts_with("10.0.0.3") => "other",
                 _ => "mirror",
             };
             let received = received.clone();
@@ -166,7 +167,7 @@ async fn send_all(mesh: Mesh, lines: &[(&str, &[(&str, &str)])]) -> Vec<Seen> {
     all
 }
 
-async fn send(rule: &str, line: &str, headers: &[(&str, &str)]) -> Seen {
+pub(super) async fn send(rule: &str, line: &str, headers: &[(&str, &str)]) -> Seen {
     send_all(mesh(&rules(rule)), &[(line, headers)])
         .await
         .remove(0)
