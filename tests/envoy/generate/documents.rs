@@ -187,8 +187,17 @@ fn own_rule(dice: &mut Dice, document: &mut Value, number: usize) {
         "match": [{"uri": {"prefix": OWN}}],
         "route": [{"destination": destination}],
     });
-    if dice.one_in(2) {
-        rule["retries"] = json!({"attempts": 0});
+    match dice.below(6) {
+        0..3 => rule["retries"] = json!({"attempts": 0}),
+        // Where a key says which endpoint comes first, this says which comes next.
+        3 => {
+            rule["retries"] = json!({
+                "attempts": 2,
+                "retryOn": "5xx",
+                "retryIgnorePreviousHosts": dice.one_in(2),
+            });
+        }
+        _ => {}
     }
     if let Some(rules) = document["spec"]["http"].as_array_mut() {
         rules.insert(0, rule);

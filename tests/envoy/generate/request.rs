@@ -98,7 +98,7 @@ pub(super) fn request(
         _ => host(dice, root, number),
     };
     let policy = aimed.filter(|it| it["kind"] != "VirtualService");
-    if policy.is_some() {
+    if policy.is_some() || rule["match"][0]["uri"]["prefix"] == OWN {
         key(dice, &mut query, &mut headers);
     }
     // What decides behind a rule does so only where the rule is met.
