@@ -17,7 +17,7 @@
 //! | `http.maxRetries` | none | retries scheduled or under way |
 //! | `retryBudget` | 20 %, 3 | the same as a share of the requests; stands instead of `maxRetries` |
 //! | `tcp.connectTimeout` | 10 s | the time to connect; 503 `UF` when it is up |
-//! | `http.idleTimeout`, else `tcp.idleTimeout` | 1 h | how long a connection lies idle; 0 for ever |
+//! | `http.idleTimeout`, else `tcp.idleTimeout` | 1 h | how long a connection lies idle; `tcp` 0 is for ever |
 //! | `tcp.maxConnectionDuration` | none | how long a connection takes new requests |
 //! | `http.maxRequestsPerConnection` | none | requests a connection serves |
 //! | `http.maxConcurrentStreams` | none | requests at a time on one HTTP/2 connection |

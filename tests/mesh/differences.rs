@@ -12,7 +12,7 @@ use tower_mesh::mesh::Mesh;
 use tower_mesh::resolver::{Resolve, Resolving};
 use tower_mesh::rt::Rng;
 
-use crate::support::{build, proxy, service, text, virtual_service, who};
+use crate::support::{self, build, proxy, service, text, virtual_service, who};
 use crate::tries::{Does, Script, get, rules};
 
 /// Envoy knows who the client is before rules apply; here it is read where it is needed.
@@ -111,6 +111,13 @@ async fn a_destination_nothing_declares_goes_where_dns_says() {
     assert_eq!(codes, [Code::UnknownHost]);
     let met = who(&mesh, "http://a.com/", &[]).await;
     assert_eq!(met, "elsewhere.example:80");
+    // A part of what nobody declares is nowhere.
+    let part = yaml.replace(
+        "host: elsewhere.example}",
+        "host: elsewhere.example, subset: v1}",
+    );
+    let mesh = build(Mesh::builder().lenient(true), &part);
+    assert_eq!(support::get(&mesh, "http://a.com/", &[]).await, "503 NC ");
 }
 
 /// Knows no name.

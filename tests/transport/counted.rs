@@ -213,13 +213,12 @@ async fn http2_connections_are_asked_whether_they_live() {
         let tell = tell.clone();
         async move {
             let mut frames = Frames::greet(stream).await;
-            if let Some(stream) = frames.request().await {
-                frames.answer(stream).await;
+            while let Some(next) = frames.request_or_ping().await {
+                match next {
+                    Some(stream) => frames.answer(stream).await,
+                    None => drop(tell.send(())),
+                }
             }
-            if frames.ping().await {
-                let _ = tell.send(());
-            }
-            frames.linger().await;
         }
     })
     .await;
@@ -228,11 +227,14 @@ async fn http2_connections_are_asked_whether_they_live() {
     assert_eq!(ask(&mesh).await, "200");
     told.recv().await.unwrap();
     until(|| connections(&mesh) == 0).await;
-    // Without a word of them nobody is asked, and the connection stays.
-    let mesh = mesh_with("HTTP2", &[port], "");
+    // Without a word of them nobody is asked, however long the connection lies idle.
+    let mesh = mesh_with("HTTP2", &[port], &pool("idleTimeout: 0s", ""));
     assert_eq!(ask(&mesh).await, "200");
-    let asked = tokio::time::timeout(Duration::from_millis(100), told.recv());
-    assert!(asked.await.is_err());
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(600)).await;
+    tokio::time::resume();
+    assert_eq!(ask(&mesh).await, "200");
+    assert!(told.try_recv().is_err());
     assert_eq!(connections(&mesh), 1);
 }
 

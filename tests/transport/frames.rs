@@ -32,24 +32,26 @@ impl Frames {
 
     /// The stream of the next request; nothing once the client has gone.
     pub(crate) async fn request(&mut self) -> Option<u32> {
-        self.next(HEADERS).await
+        loop {
+            if let Some(stream) = self.request_or_ping().await? {
+                return Some(stream);
+            }
+        }
     }
 
-    /// Reads until the client asks whether anybody is there; false once it has gone.
-    pub(crate) async fn ping(&mut self) -> bool {
-        self.next(PING).await.is_some()
-    }
-
-    /// The stream of the next frame of this kind.
-    async fn next(&mut self, kind: u8) -> Option<u32> {
+    /// The stream of the next request, or no stream where the client asks whether anybody is there.
+    pub(crate) async fn request_or_ping(&mut self) -> Option<Option<u32>> {
         loop {
             let mut head = [0; 9];
             self.0.read_exact(&mut head).await.ok()?;
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
             let mut payload = vec![0; length as usize];
             self.0.read_exact(&mut payload).await.ok()?;
-            if head[3] == kind {
-                return Some(u32::from_be_bytes([head[5], head[6], head[7], head[8]]));
+            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            match head[3] {
+                HEADERS => return Some(Some(stream)),
+                PING => return Some(None),
+                _ => {}
             }
         }
     }
