@@ -22,6 +22,15 @@ pub(crate) struct Options {
     /// Labels the client carries
     #[arg(long, num_args = 1.., value_name = "K=V", value_parser = label)]
     pub(crate) label: Vec<(String, String)>,
+    /// Where the client is
+    #[arg(long, value_name = "REGION/ZONE/SUBZONE")]
+    pub(crate) locality: Option<String>,
+    /// How many of the client's like there are in each place, for zoneAwareLbSetting
+    #[arg(long, num_args = 1.., value_name = "PLACE=N", value_parser = instances)]
+    pub(crate) instances: Vec<(String, u32)>,
+    /// The network the client is in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
     /// The gateway to be; a workload of the mesh when absent
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) gateway: Option<String>,
@@ -43,6 +52,12 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn instances(text: &str) -> Result<(String, u32), String> {
+    let parts = text.rsplit_once('=');
+    let parts = parts.and_then(|(place, count)| Some((place.to_owned(), count.parse().ok()?)));
+    parts.ok_or_else(|| format!("{text:?} is not of the form PLACE=N"))
+}
+
 impl Options {
     /// A builder that knows the client, without rules yet.
     pub(crate) fn builder(&self) -> MeshBuilder {
@@ -52,6 +67,15 @@ impl Options {
             .lenient(self.lenient);
         for (key, value) in &self.label {
             builder = builder.label(key, value);
+        }
+        if let Some(locality) = &self.locality {
+            builder = builder.locality(locality);
+        }
+        for (place, count) in &self.instances {
+            builder = builder.instances(place, *count);
+        }
+        if let Some(network) = &self.network {
+            builder = builder.network(network);
         }
         if let Some(gateway) = &self.gateway {
             builder = builder.gateway(gateway);

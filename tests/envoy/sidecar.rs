@@ -111,6 +111,11 @@ impl Sidecar {
 
     /// The `gateway` program with these resources, once it listens.
     pub(crate) fn gateway(letter: char, yaml: &str, client: &Client) -> Self {
+        Self::gateway_at(letter, yaml, client, &[])
+    }
+
+    /// The same, with more options.
+    pub(crate) fn gateway_at(letter: char, yaml: &str, client: &Client, more: &[String]) -> Self {
         let folder = Folder::new("gateway");
         let log = folder.file("access.log");
         let mut command = Command::new(process::gateway());
@@ -124,7 +129,7 @@ impl Sidecar {
         }
         command.args(["--lenient", "--seed", "1", "--listen", "127.0.0.1:0"]);
         command.args(["--port", &client.port.to_string()]);
-        command.arg("--access-log").arg(&log);
+        command.arg("--access-log").arg(&log).args(more);
         command.stdout(Stdio::piped());
         let mut program = Program::start(command, folder);
         let address = program.line("listening on ");

@@ -1,4 +1,4 @@
-//! `gateway` over time and protocols: files that come and go, HTTP/2 in the clear.
+//! `gateway` over time and protocols: files that come and go, HTTP/2 in the clear; and where it is.
 
 use std::io::{Read as _, Write as _};
 
@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 
-use crate::{Folder, Gateway, exchange, rules};
+use crate::{Folder, Gateway, exchange, program, rules};
 
 /// The status line of an answer to `GET /` at a host.
 fn status(gateway: &Gateway, host: &str) -> String {
@@ -100,4 +100,58 @@ async fn http2_is_spoken_in_the_clear() {
         .map(|it| serde_json::from_str::<Value>(it).unwrap());
     let protocols: Vec<_> = protocols.map(|it| it["protocol"].clone()).collect();
     assert_eq!(protocols, ["HTTP/2", "HTTP/2", "HTTP/2"]);
+}
+
+/// Own locality and network decide which endpoints come first.
+#[test]
+fn gateway_is_told_where_it_is() {
+    let folder = Folder::new("places");
+    let endpoints = [(1, "r1", "n1"), (2, "r2", "n1"), (3, "r2", "n2")];
+    let endpoints = endpoints
+        .map(|(n, region, network)| {
+            format!("{{address: 10.0.0.{n}, locality: {region}/z, network: {network}}}")
+        })
+        .join(", ");
+    let placed = rules("/").replace("STATIC", &format!("STATIC\n  endpoints: [{endpoints}]"));
+    let policy = |by: &str| {
+        format!(
+            "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: it}}
+spec:
+  host: a.com
+  trafficPolicy: {{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{{by}}}}}}}
+"
+        )
+    };
+    let network = "failoverPriority: [topology.istio.io/network]";
+    for (by, more, want) in [
+        (
+            "enabled: true",
+            &["--locality", "r2/z"][..],
+            [&[1, 2][..], &[0]],
+        ),
+        ("enabled: true", &["--locality", "r1/z"], [&[0], &[1, 2]]),
+        (network, &["--network", "n2"], [&[2], &[0, 1]]),
+    ] {
+        folder.write("rules.yaml", &(placed.clone() + &policy(by)));
+        let mut options = vec!["--insecure-admin", "127.0.0.1:0", "--instances", "r1/z=2"];
+        options.extend(more);
+        let mut gateway = Gateway::start_with(&folder, &options);
+        let line = gateway.line();
+        let admin = line.strip_prefix("admin on ").unwrap();
+        let answer = exchange(admin, "/clusters", admin);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let told: Value = serde_json::from_str(body).unwrap();
+        let priorities = &told["clusters"][0]["load_balancer"]["priorities"];
+        let priorities = priorities.as_array().unwrap();
+        let shares = priorities.iter().map(|it| &it["percent"]);
+        assert_eq!(shares.collect::<Vec<_>>(), [100, 0], "{more:?}");
+        let endpoints = priorities.iter().map(|it| &it["endpoints"]);
+        let want = want.map(|it| serde_json::json!(it));
+        assert!(endpoints.eq(want.iter()), "{more:?}: {told}");
+    }
+    let bad = program("gateway").args(["--instances", "r1/z"]).output();
+    assert_eq!(bad.unwrap().status.code(), Some(2));
 }
