@@ -8,6 +8,7 @@
 
 mod support {
     pub(crate) mod greeter;
+    pub(crate) mod text;
 }
 
 use std::error::Error;

@@ -5,17 +5,18 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
 use http::Uri;
 use http::uri::PathAndQuery;
 use http_body::Body as HttpBody;
 use tonic::body::Body;
 use tonic::client::GrpcService;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::NamedService;
 use tonic::{IntoRequest, Response, Status};
 use tower::{Service, service_fn};
 use tower_mesh::body::BoxError;
+
+use super::text::Text;
 
 /// The client's side.
 #[derive(Clone, Debug)]
@@ -79,46 +80,5 @@ impl Service<http::Request<Body>> for Greeter {
             Ok(Response::new(format!("hello {whom}, from {name}")))
         });
         Box::pin(async move { Ok(tonic::server::Grpc::new(Text).unary(answer, request).await) })
-    }
-}
-
-/// Messages are text.
-#[derive(Clone, Copy, Debug, Default)]
-struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn encode(&mut self, item: String, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(item.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
-        let mut text = vec![0; buffer.remaining()];
-        buffer.copy_to_slice(&mut text);
-        let text = String::from_utf8(text).map_err(|it| Status::internal(it.to_string()))?;
-        Ok(Some(text))
     }
 }

@@ -213,7 +213,6 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        #[cfg_attr(not(feature = "tracing"), allow(unused_mut))]
         let mut this = self.project();
         let frame = match this.content.as_mut().project() {
             ContentProjected::Local(local) if local.text.is_empty() => None,

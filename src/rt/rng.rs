@@ -71,6 +71,16 @@ mod tests {
     }
 
     #[test]
+    fn dice_beside_repeat_and_roll_otherwise() {
+        let dice = || Rng::seeded(7);
+        let (one, beside) = (dice(), dice().beside());
+        let first = one.beside().next_u64();
+        assert_eq!(first, beside.next_u64());
+        assert_eq!(one.next_u64(), dice().next_u64(), "nothing was taken");
+        assert_ne!(first, dice().next_u64(), "and nothing is rolled twice");
+    }
+
+    #[test]
     fn without_a_seed_numbers_differ() {
         let rng = Rng::default();
         assert_ne!(rng.next_u64(), rng.next_u64());

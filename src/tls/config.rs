@@ -28,38 +28,67 @@ pub(crate) fn compile(
     whom: Destination<'_>,
     workload: &WorkloadCertificates,
 ) -> Option<TlsSettings> {
-    let mut names = written.subject_alt_names.clone();
-    if names.is_empty() {
-        names.extend_from_slice(whom.names);
+    match written.mode {
+        ClientTlsMode::Disable => None,
+        ClientTlsMode::IstioMutual => Some(between_workloads(written, whom, workload)),
+        ClientTlsMode::Simple | ClientTlsMode::Mutual => Some(by_files(written, whom, workload)),
     }
-    let sni = Some(written.sni.as_str()).filter(|it| !it.is_empty());
-    if written.mode == ClientTlsMode::IstioMutual {
-        if written.subject_alt_names.is_empty() {
-            let domain = &workload.trust_domain;
-            let accounts = whom.accounts.iter();
-            names.extend(accounts.map(|it| format!("spiffe://{domain}/ns/{it}")));
+}
+
+/// What the certificate may be for, as it is written or else known of the service.
+fn names(written: &ClientTlsSettings, whom: Destination<'_>) -> Vec<String> {
+    match written.subject_alt_names.is_empty() {
+        true => whom.names.to_vec(),
+        false => written.subject_alt_names.clone(),
+    }
+}
+
+/// The name asked for as it is written.
+fn sni(written: &ClientTlsSettings) -> Option<&str> {
+    Some(written.sni.as_str()).filter(|it| !it.is_empty())
+}
+
+/// Mutual TLS by the certificates that Istio gives to workloads.
+fn between_workloads(
+    written: &ClientTlsSettings,
+    whom: Destination<'_>,
+    workload: &WorkloadCertificates,
+) -> TlsSettings {
+    let mut names = names(written, whom);
+    if written.subject_alt_names.is_empty() {
+        let domain = &workload.trust_domain;
+        let accounts = whom.accounts.iter();
+        names.extend(accounts.map(|it| format!("spiffe://{domain}/ns/{it}")));
+    }
+    let sni: Arc<str> = match sni(written) {
+        Some(sni) => sni.into(),
+        None => {
+            let Destination {
+                host, port, subset, ..
+            } = whom;
+            format!("outbound_.{port}_.{subset}_.{host}").into()
         }
-        let sni: Arc<str> = match sni {
-            Some(sni) => sni.into(),
-            None => {
-                let Destination {
-                    host, port, subset, ..
-                } = whom;
-                format!("outbound_.{port}_.{subset}_.{host}").into()
-            }
-        };
-        return Some(TlsSettings {
-            certificate: Some(workload.certificate.clone()),
-            roots: Roots::File(workload.roots.clone()),
-            names: match names.is_empty() {
-                true => Names::Any,
-                false => Names::AnyOf(names),
-            },
-            sni: Some(sni),
-            istio: true,
-            ..TlsSettings::default()
-        });
+    };
+    TlsSettings {
+        certificate: Some(workload.certificate.clone()),
+        roots: Roots::File(workload.roots.clone()),
+        names: match names.is_empty() {
+            true => Names::Any,
+            false => Names::AnyOf(names),
+        },
+        sni: Some(sni),
+        istio: true,
+        ..TlsSettings::default()
     }
+}
+
+/// TLS by the files that are named, or those of a secret.
+fn by_files(
+    written: &ClientTlsSettings,
+    whom: Destination<'_>,
+    workload: &WorkloadCertificates,
+) -> TlsSettings {
+    let names = names(written, whom);
     let file = |path: &str| (!path.is_empty()).then(|| path.into());
     let secret = secret(&written.credential_name, workload);
     let certificate = match &secret {
@@ -76,12 +105,8 @@ pub(crate) fn compile(
         Some(folder) => Some(folder.join("ca.crt")),
         None => file(&written.ca_certificates),
     };
-    Some(TlsSettings {
-        certificate: match written.mode {
-            ClientTlsMode::Disable => return None,
-            ClientTlsMode::Mutual => Some(certificate),
-            _ => None,
-        },
+    TlsSettings {
+        certificate: (written.mode == ClientTlsMode::Mutual).then_some(certificate),
         roots: match (written.insecure_skip_verify, authorities) {
             (Some(true), _) => Roots::Unchecked,
             (_, Some(file)) => Roots::File(file),
@@ -92,10 +117,10 @@ pub(crate) fn compile(
             true => Names::Asked,
             false => Names::AnyOf(names),
         },
-        sni: sni.map(Into::into),
+        sni: sni(written).map(Into::into),
         istio: false,
         unusable: (!written.credential_name.is_empty() && secret.is_none()).then_some(NO_SECRETS),
-    })
+    }
 }
 
 /// The folder a secret or a config map is mounted in.

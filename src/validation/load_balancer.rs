@@ -74,24 +74,7 @@ fn check_hash(written: &api::ConsistentHash, at: At<'_>, found: &mut Diagnostics
         tell(found, Code::NeverFires, at, message);
     }
     if let Some(cookie) = &written.http_cookie {
-        let at = at.field("httpCookie");
-        if cookie.name.is_empty() {
-            missing(found, at.field("name"), "name required for HttpCookie");
-        }
-        let at = at.field("attributes");
-        for (n, attribute) in cookie.attributes.iter().enumerate() {
-            let mut before = cookie.attributes.iter().take(n);
-            if attribute.name.is_empty() {
-                missing(
-                    found,
-                    at.item(n).field("name"),
-                    "cookie attribute name cannot be empty",
-                );
-            } else if before.any(|it| it.name == attribute.name) {
-                let message = format!("duplicate cookie attribute name: {}", attribute.name);
-                invalid(found, at.item(n).field("name"), message);
-            }
-        }
+        check_cookie(cookie, at.field("httpCookie"), found);
     }
     let algorithm = written.ring_hash.is_some() || written.maglev.is_some();
     if written.minimum_ring_size.is_some() {
@@ -110,25 +93,48 @@ fn check_hash(written: &api::ConsistentHash, at: At<'_>, found: &mut Diagnostics
     ];
     one_of(&algorithms, at, found);
     if let Some(maglev) = &written.maglev {
-        let at = at.field("maglev");
-        match maglev.table_size {
-            None | Some(0) => {
-                missing(
-                    found,
-                    at.field("tableSize"),
-                    "tableSize must be set for maglev",
-                );
-            }
-            Some(size) if size >= 5_000_011 => {
-                let message = "tableSize must be less than 5000011 for maglev";
-                invalid(found, at.field("tableSize"), message);
-            }
-            Some(size) if !is_prime(size) => {
-                let message = "tableSize must be a prime number for maglev";
-                invalid(found, at.field("tableSize"), message);
-            }
-            Some(_) => {}
+        check_maglev(maglev, at.field("maglev"), found);
+    }
+}
+
+fn check_cookie(cookie: &api::HttpCookie, at: At<'_>, found: &mut Diagnostics) {
+    if cookie.name.is_empty() {
+        missing(found, at.field("name"), "name required for HttpCookie");
+    }
+    let at = at.field("attributes");
+    for (n, attribute) in cookie.attributes.iter().enumerate() {
+        let mut before = cookie.attributes.iter().take(n);
+        if attribute.name.is_empty() {
+            missing(
+                found,
+                at.item(n).field("name"),
+                "cookie attribute name cannot be empty",
+            );
+        } else if before.any(|it| it.name == attribute.name) {
+            let message = format!("duplicate cookie attribute name: {}", attribute.name);
+            invalid(found, at.item(n).field("name"), message);
         }
+    }
+}
+
+fn check_maglev(maglev: &api::Maglev, at: At<'_>, found: &mut Diagnostics) {
+    match maglev.table_size {
+        None | Some(0) => {
+            missing(
+                found,
+                at.field("tableSize"),
+                "tableSize must be set for maglev",
+            );
+        }
+        Some(size) if size >= 5_000_011 => {
+            let message = "tableSize must be less than 5000011 for maglev";
+            invalid(found, at.field("tableSize"), message);
+        }
+        Some(size) if !is_prime(size) => {
+            let message = "tableSize must be a prime number for maglev";
+            invalid(found, at.field("tableSize"), message);
+        }
+        Some(_) => {}
     }
 }
 

@@ -159,7 +159,8 @@ async fn what_is_no_request_is_told_when_it_is_sent() {
     assert_eq!(response.unwrap().status(), 403);
 }
 
-/// reqwest carries the requests: bodies both ways, and the length of those that are known.
+/// reqwest carries the requests: bodies both ways, and the length of those that are known. Where an
+/// answer leads is the client's to follow.
 #[tokio::test]
 async fn reqwest_is_a_transport() {
     let app = Router::new().fallback(|request: axum::extract::Request| async move {
@@ -168,10 +169,16 @@ async fn reqwest_is_a_transport() {
         let body = axum::body::to_bytes(request.into_body(), 100).await;
         format!("{host:?} {length:?} {:?}", body.unwrap())
     });
+    let elsewhere = || async { axum::response::Redirect::temporary("/") };
+    let app = app.route("/moved", axum::routing::get(elsewhere));
     let entry = ServiceEntry::http("reviews", [serve(app).await]);
     let resources = Resources::new().with("reviews", entry);
     let (mesh, _) = Mesh::builder().resources(resources).build().unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = reqwest::Client::builder()
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    let http = http.build().unwrap();
     let client = mesh.client_with(move |endpoint: &Endpoint| {
         let (http, address) = (http.clone(), endpoint.address().to_string());
         service_fn(move |request: http::Request<Body>| {
@@ -191,6 +198,11 @@ async fn reqwest_is_a_transport() {
     let post = client.post("http://reviews/").body("four").send().await;
     let text = post.unwrap().text().await.unwrap();
     assert_eq!(text, r#""reviews" Some("4") b"four""#);
+    let moved = client.get("http://reviews/moved").send().await.unwrap();
+    assert_eq!(
+        (moved.status().as_u16(), &moved.headers()["location"]),
+        (307, &"/".parse().unwrap())
+    );
 
     // An endpoint that is not there is the failure it is.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

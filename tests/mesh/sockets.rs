@@ -188,7 +188,7 @@ async fn connections_are_used_again() {
             .body(Full::<Bytes>::default())
             .unwrap();
         let response = mesh.client().send(request).await.unwrap();
-        let whole = tokio::time::timeout(Duration::from_secs(5), response.into_body().collect());
+        let whole = tokio::time::timeout(Duration::from_secs(20), response.into_body().collect());
         assert_eq!(whole.await.unwrap().unwrap().to_bytes(), "ok");
         // Gives the connection's own task a turn to return to the pool.
         tokio::task::yield_now().await;

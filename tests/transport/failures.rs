@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{ONCE, listen, mesh_with, raw, told};
+use crate::support::{ONCE, listen, mesh_with, raw, told, told_while};
 
 /// What a client is told of an endpoint that does this with its connections.
 async fn http1<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> String
@@ -36,19 +35,28 @@ async fn answers(answer: impl Into<Bytes>) -> String {
     .await
 }
 
+/// Knows when the client has read a part of the body.
+type Heard = Arc<tokio::sync::Notify>;
+
 /// What a client is told of an endpoint that does this with an HTTP/2 request.
-async fn http2<F>(respond: fn(h2::server::SendResponse<Bytes>) -> F) -> String
+async fn http2<F>(respond: fn(h2::server::SendResponse<Bytes>, Heard) -> F) -> String
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let port = raw(move |stream| async move {
-        let mut connection = h2::server::handshake(stream).await.unwrap();
-        while let Some(Ok((_request, answer))) = connection.accept().await {
-            tokio::spawn(respond(answer));
+    let heard = Heard::default();
+    let telling = heard.clone();
+    let port = raw(move |stream| {
+        let heard = heard.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_request, answer))) = connection.accept().await {
+                tokio::spawn(respond(answer, heard.clone()));
+            }
         }
     })
     .await;
-    told(&mesh_with("HTTP2", &[port], ONCE)).await
+    let mesh = mesh_with("HTTP2", &[port], ONCE);
+    told_while(&mesh, || telling.notify_one()).await
 }
 
 #[tokio::test]
@@ -100,21 +108,21 @@ async fn cut_short_in_the_midst_of_the_body() {
 
 #[tokio::test]
 async fn an_http2_stream_is_refused_or_reset() {
-    let refused = http2(|mut answer| async move {
+    let refused = http2(|mut answer, _| async move {
         answer.send_reset(h2::Reason::REFUSED_STREAM);
     });
     assert_eq!(
         refused.await,
         "503 UR remote refused stream reset {remote_refused_stream_reset}"
     );
-    let reset = http2(|mut answer| async move {
+    let reset = http2(|mut answer, _| async move {
         answer.send_reset(h2::Reason::INTERNAL_ERROR);
     });
     assert_eq!(reset.await, "503 UR remote reset {remote_reset}");
-    let midway = http2(|mut answer| async move {
+    let midway = http2(|mut answer, heard| async move {
         let mut body = answer.send_response(Response::new(()), false).unwrap();
         body.send_data(Bytes::from("half"), false).unwrap();
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        heard.notified().await;
         body.send_reset(h2::Reason::CANCEL);
     });
     assert_eq!(
@@ -168,7 +176,7 @@ async fn an_endpoint_that_does_not_speak_http2() {
         told(&mesh_with("HTTP2", &[port], ONCE)).await,
         "502 UPE protocol error {protocol_error}"
     );
-    let headers = http2(|mut answer| async move {
+    let headers = http2(|mut answer, _| async move {
         let response = Response::builder().header("x", "a".repeat(70_000));
         let _ = answer.send_response(response.body(()).unwrap(), true);
     });

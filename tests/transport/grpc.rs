@@ -5,11 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut};
 use futures::{Stream, StreamExt as _, stream};
 use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
@@ -18,47 +16,7 @@ use tower_mesh::body::BoxError;
 use tower_mesh::mesh::Mesh;
 
 use crate::support::{ONCE, mesh, mesh_with};
-
-/// Messages are text.
-#[derive(Clone, Copy, Debug, Default)]
-struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn encode(&mut self, item: String, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(item.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
-        let mut text = vec![0; buffer.remaining()];
-        buffer.copy_to_slice(&mut text);
-        let text = String::from_utf8(text).map_err(|it| Status::internal(it.to_string()))?;
-        Ok(Some(text))
-    }
-}
+use crate::text::Text;
 
 type Texts = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 

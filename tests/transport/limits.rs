@@ -153,50 +153,6 @@ async fn what_is_under_way_counts_on_when_rules_change() {
     assert_eq!(ask(&mesh).await, "200");
 }
 
-/// Fails each first try, and counts how many requests come.
-#[tokio::test]
-async fn retries_beyond_their_limit_are_not_made() {
-    let (port, seen) = upstream(false, |_| async {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-        response
-    })
-    .await;
-    let retrying = "---
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: it}
-spec:
-  hosts: [a.com]
-  http:
-  - retries: {attempts: 1, retryOn: 5xx, backoff: 1s}
-    route: [{destination: {host: a.com}}]
-";
-    for (limit, retried) in [
-        ("connectionPool: {http: {maxRetries: 1}}", 1),
-        ("retryBudget: {percent: 1, minRetryConcurrency: 2}", 2),
-    ] {
-        let rule = format!(
-            "---
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: it}}
-spec: {{host: a.com, trafficPolicy: {{{limit}}}}}
-{retrying}"
-        );
-        let mesh = mesh_with("HTTP", &[port], &rule);
-        let before = seen.requests();
-        let asked = (0..6).map(|_| async {
-            let response = mesh.client().send(get("/")).await.unwrap();
-            tower_mesh::context::ResponseFlags::of(&response).to_string()
-        });
-        let flags = futures::future::join_all(asked).await;
-        assert_eq!(seen.requests() - before, 6 + retried, "{limit} {flags:?}");
-        let overflown = flags.iter().filter(|it| *it == "UO").count();
-        assert_eq!(overflown, 6 - retried, "{limit} {flags:?}");
-    }
-}
-
 #[tokio::test]
 async fn the_time_to_connect_is_the_rules() {
     // A listener whose queue is full takes no more connections.
@@ -239,8 +195,8 @@ async fn a_connection_serves_as_many_requests_and_as_long_as_it_may() {
             assert_eq!(seen.connections(), connections, "{protocol} {rule}");
         }
         for rule in [
-            pool("maxConnectionDuration: 0.05s", ""),
-            pool("", "idleTimeout: 0.05s"),
+            pool("maxConnectionDuration: 0.3s", ""),
+            pool("", "idleTimeout: 0.3s"),
         ] {
             let (port, seen) = upstream(http2, hello).await;
             let mesh = mesh_with(protocol, &[port], &rule);
@@ -249,6 +205,35 @@ async fn a_connection_serves_as_many_requests_and_as_long_as_it_may() {
             assert_eq!(ask(&mesh).await, "200");
             assert_eq!(seen.connections(), 2, "{protocol} {rule}");
         }
+    }
+}
+
+/// What is under way ends in peace; nothing else begins on its connection.
+#[tokio::test]
+async fn a_connection_whose_time_is_up_takes_no_more_requests() {
+    for (protocol, http2) in [("HTTP", false), ("HTTP2", true)] {
+        let (gate, came) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let inside = (gate.clone(), came.clone());
+        let (port, seen) = upstream(http2, move |_| {
+            let (gate, came) = inside.clone();
+            async move {
+                came.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                Response::new(Full::from("hello"))
+            }
+        })
+        .await;
+        let mesh = mesh_with(protocol, &[port], &pool("maxConnectionDuration: 600s", ""));
+        let asking = mesh.clone();
+        let under_way = tokio::spawn(async move { ask(&asking).await });
+        until(|| came.load(Ordering::SeqCst) == 1).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(601)).await;
+        tokio::time::resume();
+        gate.add_permits(2);
+        assert_eq!(under_way.await.unwrap(), "200", "{protocol}");
+        assert_eq!(ask(&mesh).await, "200", "{protocol}");
+        assert_eq!(seen.connections(), 2, "{protocol}");
     }
 }
 

@@ -11,5 +11,8 @@ mod limits;
 mod once;
 mod pool;
 mod proxy;
+mod retries;
 mod retry_on;
 mod support;
+#[path = "../../examples/support/text.rs"]
+mod text;

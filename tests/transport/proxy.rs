@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tower_mesh::mesh::Mesh;
 
 use crate::grpc;
-use crate::support::{listen, mesh, mesh_with, raw, upstream};
+use crate::support::{listen, mesh, mesh_with, raw, until, upstream};
 
 /// Serves the mesh's proxy.
 pub(crate) async fn proxy(mesh: &Mesh) -> u16 {
@@ -129,13 +129,7 @@ spec: {host: a.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}
 
 /// Waits until no request is counted any more, and so many connections are.
 async fn nothing_counts_but(mesh: &Mesh, connections: usize) {
-    for _ in 0..1000 {
-        if counted(mesh) == (0, 0, connections) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("(active, requests, connections) stays {:?}", counted(mesh));
+    until(|| counted(mesh) == (0, 0, connections)).await;
 }
 
 #[tokio::test]
@@ -146,17 +140,20 @@ kind: VirtualService
 metadata: {name: it}
 spec:
   hosts: [a.com]
-  http: [{timeout: 0.3s, route: [{destination: {host: a.com}}]}]
+  http: [{timeout: 20s, route: [{destination: {host: a.com}}]}]
 ";
     let port = proxy(&mesh_with("HTTP", &[shouting(SWITCH).await], LIMIT)).await;
     let mut stream = ask(port, ASKED).await;
     read_until(&mut stream, "\r\n\r\n").await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
     stream.write_all(b"late").await.unwrap();
     assert_eq!(read_until(&mut stream, "LATE").await, "LATE");
 
     let silent = shouting("").await;
-    let port = proxy(&mesh_with("HTTP", &[silent], LIMIT)).await;
+    let soon = LIMIT.replace("20s", "0.1s");
+    let port = proxy(&mesh_with("HTTP", &[silent], &soon)).await;
     let mut stream = ask(port, ASKED).await;
     let answer = read_until(&mut stream, "upstream request timeout").await;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::frames::Frames;
-use crate::support::{listen, mesh_with, raw, told};
+use crate::support::{listen, mesh_with, raw, told, told_while};
 
 const WORDS: [&str; 10] = [
     "5xx",
@@ -33,8 +33,14 @@ const ANY: [&str; 3] = ["5xx", "gateway-error", "reset"];
 /// How often requests were seen.
 type Seen = Arc<AtomicUsize>;
 
-/// One try that may be made again on `word`, and what else rules say of it.
-fn rules(word: &str, more: &str) -> String {
+/// How long connecting and each try may take.
+type Times = [&'static str; 2];
+
+/// Nothing takes so long, on a machine however busy.
+const PATIENT: Times = ["20s", "20s"];
+
+/// One try that may be made again on `word`.
+fn rules(word: &str, [connect, each]: Times) -> String {
     format!(
         "---
 apiVersion: networking.istio.io/v1
@@ -43,13 +49,13 @@ metadata: {{name: it}}
 spec:
   hosts: [a.com]
   http:
-  - retries: {{attempts: 1, retryOn: '{word}', backoff: 2ms{more}}}
+  - retries: {{attempts: 1, retryOn: '{word}', backoff: 2ms, perTryTimeout: {each}}}
     route: [{{destination: {{host: a.com}}}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {{name: it}}
-spec: {{host: a.com, trafficPolicy: {{connectionPool: {{tcp: {{connectTimeout: 0.05s}}}}}}}}
+spec: {{host: a.com, trafficPolicy: {{connectionPool: {{tcp: {{connectTimeout: {connect}}}}}}}}}
 "
     )
 }
@@ -62,14 +68,14 @@ async fn check(
     seen: Option<&Seen>,
     want: &str,
     retried: &[&str],
-    more: &str,
+    times: Times,
 ) {
     for word in WORDS {
         if let Some(seen) = seen {
             seen.store(0, Ordering::SeqCst);
         }
         let again = retried.contains(&word);
-        let mesh = mesh_with(protocol, &[port], &rules(word, more));
+        let mesh = mesh_with(protocol, &[port], &rules(word, times));
         // Two tries are told of by a flag, in the place Envoy has for it.
         let (status, rest) = want.split_once(' ').unwrap();
         let (flags, rest) = rest.split_once(' ').unwrap();
@@ -121,14 +127,16 @@ async fn writes(answer: impl Into<Bytes>) -> (u16, Seen) {
 }
 
 /// One that does this with each HTTP/2 request.
-async fn http2<F>(respond: fn(h2::server::SendResponse<Bytes>) -> F) -> (u16, Seen)
+async fn http2<F>(
+    respond: impl Fn(h2::server::SendResponse<Bytes>) -> F + Clone + Send + 'static,
+) -> (u16, Seen)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let seen = Seen::default();
     let count = seen.clone();
     let port = raw(move |stream| {
-        let count = count.clone();
+        let (count, respond) = (count.clone(), respond.clone());
         async move {
             let mut connection = h2::server::handshake(stream).await.unwrap();
             while let Some(Ok((_request, answer))) = connection.accept().await {
@@ -177,7 +185,7 @@ async fn no_connection_is_a_connect_failure() {
     let want = "503 UF remote connection failure \
                 {remote_connection_failure|delayed_connect_error:_Connection_refused}";
     for protocol in ["HTTP", "HTTP2"] {
-        check((protocol, port), None, want, &CONNECTING, "").await;
+        check((protocol, port), None, want, &CONNECTING, PATIENT).await;
     }
 }
 
@@ -196,19 +204,20 @@ async fn no_connection_in_time_is_a_connect_failure() {
         assert!(queued.len() < 100, "its queue has no end");
     }
     let want = "503 UF connection timeout {connection_timeout}";
-    check(("HTTP", address.port()), None, want, &CONNECTING, "").await;
+    let times = ["0.05s", "20s"];
+    check(("HTTP", address.port()), None, want, &CONNECTING, times).await;
 }
 
 #[tokio::test]
 async fn closed_or_reset_before_the_response_is_a_reset() {
     let want = "503 UC connection termination {connection_termination}";
     let (port, seen) = writes("").await;
-    check(("HTTP", port), Some(&seen), want, &ANY, "").await;
+    check(("HTTP", port), Some(&seen), want, &ANY, PATIENT).await;
     // Closed at once and without lingering, a socket is reset.
     let (port, seen) = endpoint(|stream| async move { stream.set_zero_linger().unwrap() }).await;
-    check(("HTTP", port), Some(&seen), want, &ANY, "").await;
+    check(("HTTP", port), Some(&seen), want, &ANY, PATIENT).await;
     let (port, seen) = frames(|frames| async move { drop(frames) }).await;
-    check(("HTTP2", port), Some(&seen), want, &ANY, "").await;
+    check(("HTTP2", port), Some(&seen), want, &ANY, PATIENT).await;
 }
 
 #[tokio::test]
@@ -219,14 +228,14 @@ async fn a_refused_stream_has_a_word_of_its_own() {
         answer.send_reset(h2::Reason::REFUSED_STREAM);
     })
     .await;
-    check(("HTTP2", port), Some(&seen), want, &refused, "").await;
+    check(("HTTP2", port), Some(&seen), want, &refused, PATIENT).await;
     // One that leaves and says that it has not looked at the request refuses it as well.
     let (port, seen) = frames(|mut frames| async move {
         frames.go_away(0).await;
         frames.linger().await;
     })
     .await;
-    check(("HTTP2", port), Some(&seen), want, &refused, "").await;
+    check(("HTTP2", port), Some(&seen), want, &refused, PATIENT).await;
 }
 
 #[tokio::test]
@@ -236,11 +245,11 @@ async fn other_resets_of_a_stream_may_come_after_the_request_was_served() {
         answer.send_reset(h2::Reason::INTERNAL_ERROR);
     })
     .await;
-    check(("HTTP2", port), Some(&seen), want, &ANY, "").await;
+    check(("HTTP2", port), Some(&seen), want, &ANY, PATIENT).await;
     // So may leaving, where the request is among those it says it has looked at.
     let want = "503 UC connection termination {connection_termination}";
     let (port, seen) = frames(|mut frames| async move { frames.go_away(1).await }).await;
-    check(("HTTP2", port), Some(&seen), want, &ANY, "").await;
+    check(("HTTP2", port), Some(&seen), want, &ANY, PATIENT).await;
 }
 
 #[tokio::test]
@@ -250,7 +259,7 @@ async fn what_is_not_http_is_a_protocol_error() {
     let half = "HTTP/1.1 200 OK\r\ncontent-le".to_owned();
     for answer in ["this is not HTTP\r\n\r\n".to_owned(), half, many] {
         let (port, seen) = writes(answer).await;
-        check(("HTTP", port), Some(&seen), want, &ANY, "").await;
+        check(("HTTP", port), Some(&seen), want, &ANY, PATIENT).await;
     }
 }
 
@@ -261,27 +270,32 @@ async fn silence_is_ended_by_the_time_of_a_try() {
     })
     .await;
     let want = "504 UT upstream request timeout upstream_per_try_timeout";
-    let more = ", perTryTimeout: 0.05s";
-    check(("HTTP", port), Some(&seen), want, &ANY, more).await;
+    let times = ["20s", "0.2s"];
+    check(("HTTP", port), Some(&seen), want, &ANY, times).await;
 }
 
 /// Whatever `retryOn` says: the client has the head of the response already.
 #[tokio::test]
 async fn what_breaks_in_the_midst_of_a_body_is_never_sent_again() {
     let all = WORDS.map(|it| it.split(',').next().unwrap()).join(",");
+    let heard = Arc::new(tokio::sync::Notify::new());
     let once = async |protocol: &str, (port, seen): (u16, Seen), want: &str| {
-        let mesh = mesh_with(protocol, &[port], &rules(&all, ""));
-        assert_eq!(told(&mesh).await, want);
+        let mesh = mesh_with(protocol, &[port], &rules(&all, PATIENT));
+        assert_eq!(told_while(&mesh, || heard.notify_waiters()).await, want);
         assert_eq!(seen.load(Ordering::SeqCst), 1);
     };
     let half = writes("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
     let want = "200 \"half\" UPE upstream_reset_after_response_started{protocol_error}";
     once("HTTP", half, want).await;
-    let reset = http2(|mut answer| async move {
-        let mut body = answer.send_response(Response::new(()), false).unwrap();
-        body.send_data(Bytes::from("half"), false).unwrap();
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        body.send_reset(h2::Reason::CANCEL);
+    let read = heard.clone();
+    let reset = http2(move |mut answer| {
+        let read = read.clone();
+        async move {
+            let mut body = answer.send_response(Response::new(()), false).unwrap();
+            body.send_data(Bytes::from("half"), false).unwrap();
+            read.notified().await;
+            body.send_reset(h2::Reason::CANCEL);
+        }
     })
     .await;
     let want = "200 \"half\" UR upstream_reset_after_response_started{remote_reset}";

@@ -163,6 +163,11 @@ where
 
 /// `status flags reason|details`, as a sidecar would have answered; the body where an upstream did.
 pub(crate) async fn told(mesh: &Mesh) -> String {
+    told_while(mesh, || ()).await
+}
+
+/// The same, and `heard` is called with each part of the body.
+pub(crate) async fn told_while(mesh: &Mesh, heard: impl Fn()) -> String {
     let client = mesh.client();
     let sent = tokio::time::timeout(Duration::from_secs(20), client.send(get("/")));
     match sent.await.expect("an answer in time") {
@@ -174,6 +179,7 @@ pub(crate) async fn told(mesh: &Mesh) -> String {
                     Ok(frame) => {
                         let data = frame.into_data().unwrap_or_default();
                         text += std::str::from_utf8(&data).unwrap();
+                        heard();
                     }
                     Err(_) => {
                         let broken = body.info().broken_off().unwrap();

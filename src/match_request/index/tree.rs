@@ -62,17 +62,17 @@ impl Tree {
                     match regexes.key(regex) {
                         Key::Starts(keys) => {
                             for key in keys {
-                                starts.add(key.iter().copied(), entry);
+                                starts.add(key.iter().copied(), entry)?;
                             }
                         }
-                        Key::Folded(key) => folded.add(key.iter().copied(), entry),
+                        Key::Folded(key) => folded.add(key.iter().copied(), entry)?,
                         Key::Ends(keys) => {
                             for key in keys {
-                                ends.add(key.iter().rev().copied(), entry);
+                                ends.add(key.iter().rev().copied(), entry)?;
                             }
                         }
                         Key::Inner(key) => {
-                            inner.add(key.iter().copied(), entry);
+                            inner.add(key.iter().copied(), entry)?;
                             all_inner.push(n);
                         }
                         Key::None => rest.push(n),
@@ -86,8 +86,8 @@ impl Tree {
                 whole,
             };
             match folds {
-                true => folded.add(key.iter().map(u8::to_ascii_lowercase), entry),
-                false => starts.add(key.iter().copied(), entry),
+                true => folded.add(key.iter().map(u8::to_ascii_lowercase), entry)?,
+                false => starts.add(key.iter().copied(), entry)?,
             }
         }
         let mut groups = Groups::default();

@@ -1,5 +1,6 @@
 //! What was expected against what is.
 
+use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
 
 use super::{RouteTestDestination, RouteTestExpectation};
@@ -100,33 +101,50 @@ fn meant(mesh: &Mesh, wanted: &[RouteTestDestination], told: &[Destination]) -> 
     if wanted.len() != told.len() {
         return false;
     }
-    // Which of the wanted each of the told stands for.
-    let mut taken: Vec<Option<usize>> = vec![None; told.len()];
+    // Which of the told each of the wanted has.
+    let mut has: Vec<Option<usize>> = vec![None; wanted.len()];
     let fits = |n: usize, m: usize| match (wanted.get(n), told.get(m)) {
         (Some(wanted), Some(told)) => is_meant(mesh, wanted, told),
         _ => false,
     };
-    (0..wanted.len()).all(|n| assign(n, &fits, &mut taken, &mut vec![false; told.len()]))
+    (0..wanted.len()).all(|n| assign(n, told.len(), &fits, &mut has).is_some())
 }
 
-/// Finds one for the `n`th wanted; another one gives its own up where it finds a second.
+/// Finds one of `told` for the `n`th wanted; another one gives its own up where it finds a second.
+///
+/// Breadth first, so that nothing calls itself however many there are.
 fn assign(
     n: usize,
+    told: usize,
     fits: &dyn Fn(usize, usize) -> bool,
-    taken: &mut [Option<usize>],
-    asked: &mut [bool],
-) -> bool {
-    for m in 0..taken.len() {
-        if asked[m] || !fits(n, m) {
-            continue;
-        }
-        asked[m] = true;
-        if taken[m].is_none_or(|other| assign(other, fits, taken, asked)) {
-            taken[m] = Some(n);
-            return true;
+    has: &mut [Option<usize>],
+) -> Option<()> {
+    // Who asked for each of the told first.
+    let mut asked: Vec<Option<usize>> = vec![None; told];
+    let mut waiting = VecDeque::from([n]);
+    while let Some(n) = waiting.pop_front() {
+        for (m, by) in asked.iter_mut().enumerate() {
+            if by.is_some() || !fits(n, m) {
+                continue;
+            }
+            *by = Some(n);
+            match has.iter().position(|it| *it == Some(m)) {
+                Some(other) => waiting.push_back(other),
+                None => return pass_on(m, &asked, has),
+            }
         }
     }
-    false
+    None
+}
+
+/// Gives the `m`th of the told to who asked for it, what that one had to who asked for that, and so on.
+fn pass_on(m: usize, asked: &[Option<usize>], has: &mut [Option<usize>]) -> Option<()> {
+    let mut free = Some(m);
+    while let Some(m) = free {
+        let by = (*asked.get(m)?)?;
+        free = has.get_mut(by)?.replace(m);
+    }
+    Some(())
 }
 
 fn is_meant(mesh: &Mesh, wanted: &RouteTestDestination, told: &Destination) -> bool {

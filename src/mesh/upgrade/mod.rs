@@ -44,7 +44,10 @@ pub(super) struct Downstream {
 
 impl Downstream {
     /// Takes it from a request, where hyper has put it.
-    #[cfg_attr(not(feature = "client"), allow(unused_variables))]
+    #[cfg_attr(
+        not(feature = "client"),
+        expect(unused_variables, reason = "only hyper puts it there")
+    )]
     pub(super) fn of<B>(request: &mut Request<B>) -> Self {
         Self {
             #[cfg(feature = "client")]
@@ -56,7 +59,6 @@ impl Downstream {
     ///
     /// Where both sides are hyper's, a switch begins the tunnel. Where the client's is not,
     /// whoever serves it finds the endpoint's in the response's extensions.
-    #[cfg_attr(not(feature = "client"), allow(unused_mut))]
     pub(super) fn answered<B>(
         self,
         mut response: Response<ResponseBody<B>>,

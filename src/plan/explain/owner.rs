@@ -55,28 +55,11 @@ pub(super) fn find(plan: &Plan, source: &Source, port: u16, authority: &str) -> 
     let others = others.filter(|(place, _)| !serving.contains(place));
     let shadowed = others.filter_map(|(_, other)| {
         let host = covering(other, &names)?;
-        let because = match first {
-            _ if other.standing == Standing::NotExported => {
-                "it is not exported to this client's namespace".to_owned()
-            }
-            _ if other.standing == Standing::OtherGateways => {
-                "its gateways do not name this client".to_owned()
-            }
-            Some(owner) if host == owning => format!("{} is older and owns {host}", owner.name),
-            Some(_) if host::more_specific(owning, host).is_lt() => {
-                format!("its host {host} is wider than {owning}")
-            }
-            _ if !other.concerns(port) => {
-                format!("none of its rules is for this client on port {port}")
-            }
-            _ if host.starts_with('*') => format!(
-                "its host {host} stands for the services declared under it, \
-                 and {asked} is none on port {port}"
-            ),
-            _ => format!("nothing declares {host} on port {port}"),
-        };
+        let owning = first.map(|owner| (owner, owning));
+        let because = why_not(other, host, owning, port, &asked);
+        let virtual_service = other.name.to_string();
         Some(Shadowed {
-            virtual_service: other.name.to_string(),
+            virtual_service,
             because,
         })
     });
@@ -84,6 +67,39 @@ pub(super) fn find(plan: &Plan, source: &Source, port: u16, authority: &str) -> 
         virtual_service: first.map(|it| it.name.to_string()),
         because,
         shadowed: shadowed.collect(),
+    }
+}
+
+/// Why a VirtualService that names `host` for what was asked does not own it, while another may,
+/// by a host of its own.
+fn why_not(
+    other: &OneOwner,
+    host: &str,
+    owning: Option<(&OneOwner, &str)>,
+    port: u16,
+    asked: &str,
+) -> String {
+    match owning {
+        _ if other.standing == Standing::NotExported => {
+            "it is not exported to this client's namespace".to_owned()
+        }
+        _ if other.standing == Standing::OtherGateways => {
+            "its gateways do not name this client".to_owned()
+        }
+        Some((owner, owning)) if host == owning => {
+            format!("{} is older and owns {host}", owner.name)
+        }
+        Some((_, owning)) if host::more_specific(owning, host).is_lt() => {
+            format!("its host {host} is wider than {owning}")
+        }
+        _ if !other.concerns(port) => {
+            format!("none of its rules is for this client on port {port}")
+        }
+        _ if host.starts_with('*') => format!(
+            "its host {host} stands for the services declared under it, \
+             and {asked} is none on port {port}"
+        ),
+        _ => format!("nothing declares {host} on port {port}"),
     }
 }
 
