@@ -170,7 +170,7 @@ async fn reqwest_is_a_transport() {
         format!("{host:?} {length:?} {:?}", body.unwrap())
     });
     let elsewhere = || async { axum::response::Redirect::temporary("/") };
-    let app = app.route("/moved", axum::routing::get(elsewhere));
+    let app = app.route("/moved", get(elsewhere));
     let entry = ServiceEntry::http("reviews", [serve(app).await]);
     let resources = Resources::new().with("reviews", entry);
     let (mesh, _) = Mesh::builder().resources(resources).build().unwrap();
