@@ -293,16 +293,18 @@ impl LoadBalancer {
     /// Apart, for it is made once and seldom asked.
     #[inline(never)]
     fn choose_later(&self, made: &OnceLock<Box<Choice>>, pick: Pick) -> Option<usize> {
-        match &**made.get_or_init(|| Box::new(self.whole(None))) {
-            Choice::RingHash(ring) => ring.pick(pick.hash.unwrap_or(pick.roll), pick.again),
-            Choice::Maglev(table) => table.pick(pick.hash.unwrap_or(pick.roll), pick.again),
-            _ => None,
-        }
+        self.choose_by(made.get_or_init(|| Box::new(self.whole(None))), pick)
     }
 
     fn choose(&self, pick: Pick) -> Option<usize> {
+        self.choose_by(&self.choice, pick)
+    }
+
+    /// Every request picks, and would pay for a call.
+    #[inline(always)]
+    fn choose_by(&self, choice: &Choice, pick: Pick) -> Option<usize> {
         let endpoints = &*self.endpoints;
-        match &self.choice {
+        match choice {
             Choice::LeastRequest => least_request(endpoints, pick.roll),
             Choice::Rotation(turn) => turn.next(endpoints.len()),
             Choice::Round(turn, round) => turn.next_in(round),
