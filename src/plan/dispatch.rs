@@ -142,10 +142,8 @@ impl<T: Transport + Clone> Dispatch<T> {
         let picked = match self.pick(routed, &request, &mut cookies) {
             Ok(picked) => picked,
             Err(reply) => {
-                if let Some(sent) = tell::unsent(routed, &request) {
-                    info.note_sent(sent);
-                }
-                return DispatchFuture::answered(reply, info, grpc);
+                let unsent = tell::unsent(routed, &request);
+                return DispatchFuture::refused(reply, info, grpc, unsent);
             }
         };
         let Picked {
@@ -154,11 +152,13 @@ impl<T: Transport + Clone> Dispatch<T> {
             watch,
         } = picked;
         if let Err(reply) = self.address(routed, &mut request) {
-            return DispatchFuture::answered(reply, info, grpc);
+            let unsent = tell::unsent(routed, &request);
+            return DispatchFuture::refused(reply, info, grpc, unsent);
         }
         let Some(in_flight) = self.begin(routed, endpoint) else {
             let reply = LocalReply::for_failure(Failure::Overflow, false);
-            return DispatchFuture::answered(reply, info, grpc);
+            let sent = tell::sent(routed, &request, endpoint);
+            return DispatchFuture::refused(reply, info, grpc, sent);
         };
         let found;
         let endpoint = match endpoint.is_wildcard() {
@@ -171,8 +171,9 @@ impl<T: Transport + Clone> Dispatch<T> {
                         &found
                     }
                     Found::Nowhere => {
+                        let sent = tell::sent(routed, &request, &named);
                         info.endpoint = Some(place);
-                        return DispatchFuture::answered(look_up::not_found(), info, grpc);
+                        return DispatchFuture::refused(look_up::not_found(), info, grpc, sent);
                     }
                     Found::Asking(asking) => {
                         let sent = tell::sent(routed, &request, &named);

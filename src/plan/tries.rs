@@ -20,7 +20,7 @@ use super::stream_info::StreamInfo;
 use crate::body::BoxError;
 use crate::endpoint::InFlight;
 use crate::failure::ClassifyFailure;
-use crate::headers::join_response_lines;
+use crate::headers::{SentRequest, join_response_lines};
 use crate::outlier_detection::Outcome;
 use crate::reply::LocalReply;
 use crate::rt::{is_late, leave, say_connecting};
@@ -56,7 +56,18 @@ impl<T: Transport> PinnedDrop for DispatchFuture<T> {
 }
 
 impl<T: Transport> DispatchFuture<T> {
-    pub(super) fn answered(reply: LocalReply, info: StreamInfo, grpc: bool) -> Self {
+    /// The answer to a request that nobody is sent, as it would have been sent where headers of its
+    /// response tell of it.
+    #[cold]
+    pub(super) fn refused(
+        reply: LocalReply,
+        mut info: StreamInfo,
+        grpc: bool,
+        sent: Option<Arc<SentRequest>>,
+    ) -> Self {
+        if let Some(sent) = sent {
+            info.note_sent(sent);
+        }
         Self {
             call: None,
             look_up: None,

@@ -151,6 +151,31 @@ async fn the_body_tells_how_the_request_went() {
     assert_eq!(seen(&response), "200 -");
 }
 
+/// As a refusal by the built-in transport does.
+#[tokio::test]
+async fn headers_of_a_refusal_tell_of_the_request_as_it_would_have_been_sent() {
+    let rules = service("a.com", 80, &[1])
+        + "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: it}\n\
+           spec: {host: a.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}}}}\n---\n"
+        + &virtual_service(
+            "it",
+            "  hosts: [a.com]
+  http:
+  - headers: {request: {set: {x-a: sent}}, response: {set: {x-told: '%REQ(x-a)%'}}}
+    route: [{destination: {host: a.com}}]",
+        );
+    let mesh = mesh(&rules);
+    let ask = || {
+        let request = Request::get("http://a.com/").header("x-a", "came");
+        proxy(&mesh).oneshot(request.body(Body::empty()).unwrap())
+    };
+    let first = ask().await.unwrap();
+    let second = ask().await.unwrap();
+    assert_eq!((&*seen(&first), &*seen(&second)), ("200 -", "503 UO"));
+    assert_eq!(first.headers()["x-told"], "sent");
+    assert_eq!(second.headers()["x-told"], "sent");
+}
+
 #[test]
 fn errors_and_services_fit_where_they_are_used() {
     fn thread_safe<T: Clone + Send + Sync + 'static>(_: &T) {}
