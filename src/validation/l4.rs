@@ -19,12 +19,7 @@ pub(super) fn check_tls(written: &api::VirtualService, at: At<'_>, found: &mut D
         let at_match = at.field("match");
         for (n, block) in rule.r#match.iter().enumerate() {
             let at = at_match.item(n);
-            check_sni_hosts(
-                &block.sni_hosts,
-                &written.hosts,
-                at.field("sniHosts"),
-                found,
-            );
+            check_sni_hosts(written, &block.sni_hosts, at.field("sniHosts"), found);
             check_subnets(
                 &block.destination_subnets,
                 at.field("destinationSubnets"),
@@ -100,13 +95,30 @@ fn check_block(
     }
 }
 
-fn check_sni_hosts(names: &[String], hosts: &[String], at: At<'_>, found: &mut Diagnostics) {
+/// Whether a gateway of another mesh is asked for a host by this name, which is no domain: gateways
+/// that pass TLS on name their hosts so.
+pub(super) fn is_passed_on(written: &api::VirtualService, name: &str) -> bool {
+    let mut blocks = written.tls.iter().flat_map(|it| &it.r#match);
+    name.starts_with("outbound_.")
+        && written.gateways.iter().any(|it| it != "mesh")
+        && blocks.any(|it| it.sni_hosts.iter().any(|it| it == name))
+}
+
+fn check_sni_hosts(
+    written: &api::VirtualService,
+    names: &[String],
+    at: At<'_>,
+    found: &mut Diagnostics,
+) {
+    let hosts = &written.hosts;
     if names.is_empty() {
         missing(found, at, "TLS match must have at least one SNI host");
     }
     for (n, name) in names.iter().enumerate() {
         let at = at.item(n);
-        check_host(name, at, found);
+        if !is_passed_on(written, name) {
+            check_host(name, at, found);
+        }
         if host::is_address(name) {
             let message = format!("no client names {name:?}: a server name is never an address");
             tell(found, Code::NeverMatches, at, message);

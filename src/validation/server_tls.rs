@@ -1,6 +1,7 @@
 //! `servers[].tls`: certificates towards a gateway's clients.
 
 use super::client_tls::check_file;
+use super::names::shortened;
 use super::{exclusive, invalid, missing, tell};
 use crate::api::{self, ServerTlsMode, TlsProtocol};
 use crate::diagnostic::{At, Code, Diagnostics};
@@ -73,7 +74,31 @@ pub(super) fn check(tls: &api::ServerTlsSettings, at: At<'_>, found: &mut Diagno
             let message = format!("ignoring duplicate cipher: {cipher:?}");
             tell(found, Code::NeverFires, at_ciphers.item(n), message);
         }
+        if !is_cipher(cipher) {
+            let message = format!("ignoring invalid cipher: {:?}", shortened(cipher));
+            tell(found, Code::NeverFires, at_ciphers.item(n), message);
+        }
     }
+}
+
+/// BoringSSL's names, by which Istio goes; what begins with a sign is an operator, and not looked at.
+fn is_cipher(name: &str) -> bool {
+    const KEYS: [&str; 2] = ["ECDHE-ECDSA-", "ECDHE-RSA-"];
+    const ALONE: [&str; 5] = [
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+        "AES128-SHA",
+        "AES256-SHA",
+        "DES-CBC3-SHA",
+    ];
+    let is_word = name.starts_with(|it: char| it.is_alphanumeric());
+    if !is_word || name == "ALL" || ALONE.contains(&name) {
+        return true;
+    }
+    let rest = KEYS.iter().find_map(|key| name.strip_prefix(key));
+    rest.is_some_and(|it| {
+        it == "CHACHA20-POLY1305" || (it.starts_with("AES") && ALONE.contains(&it))
+    })
 }
 
 fn check_mode(tls: &api::ServerTlsSettings, at: At<'_>, found: &mut Diagnostics) {

@@ -21,6 +21,10 @@ pub(super) fn check(written: &api::TrafficPolicy, at: At<'_>, found: &mut Diagno
         found,
     );
     let at_ports = at.field("portLevelSettings");
+    if written.port_level_settings.len() > 4096 {
+        let message = "a traffic policy has at most 4096 portLevelSettings";
+        invalid(found, at_ports, message);
+    }
     for (n, port) in written.port_level_settings.iter().enumerate() {
         let at = at_ports.item(n);
         match &port.port {

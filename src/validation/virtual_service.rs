@@ -95,8 +95,7 @@ fn check_hosts(
                            gateway";
             invalid(found, at, message);
         }
-        // Gateways that pass TLS on name their hosts so.
-        if !name.starts_with("outbound_.") {
+        if !l4::is_passed_on(written, name) {
             check_host(name, at, found);
         }
         // One name has no other to be like.

@@ -136,6 +136,18 @@ fn indented(text: &str, first: &str, others: &str) -> String {
         .collect()
 }
 
+/// A text with `times(3, a#)` written out: `a0, a1, a2`.
+fn repeated(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("times(") else {
+        return text.to_owned();
+    };
+    let (number, rest) = rest.split_once(", ").unwrap();
+    let (item, after) = rest.split_once(')').unwrap();
+    let all = (0..number.parse().unwrap()).map(|it: usize| item.replace('#', &it.to_string()));
+    let all: Vec<String> = all.collect();
+    format!("{before}{}{}", all.join(", "), repeated(after))
+}
+
 impl Case {
     /// The whole file the case is.
     fn file(&self) -> String {
@@ -144,7 +156,7 @@ impl Case {
                 "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: bad}}\nspec:\n"
             )
         };
-        let text = &self.text;
+        let text = &repeated(&self.text);
         match self.template.as_str() {
             "file" => format!("{text}\n"),
             "vs" => head("VirtualService") + &indented(text, "  ", "  "),
@@ -168,7 +180,8 @@ impl Case {
                 )
             }
             "large" => {
-                let body = "x".repeat(110 << 10);
+                let kibibytes = self.flags.iter().find_map(|it| it.parse().ok());
+                let body = "x".repeat(kibibytes.unwrap_or(110_usize) << 10);
                 let head = head("VirtualService");
                 format!(
                     "{head}  hosts: [reviews]\n  http:\n  - directResponse:\n      status: 200\n      \
@@ -205,6 +218,8 @@ pub(crate) fn told(case: &Case) -> Vec<Diagnostic> {
             "alone" => builder,
             "gateway" => builder.gateway("default/edge"),
             "nowhere" => builder.gateway("default/nowhere"),
+            // How large a body is.
+            number if number.parse::<usize>().is_ok() => builder,
             other => panic!("{}: there is no flag {other}", case.name),
         };
     }

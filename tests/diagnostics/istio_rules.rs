@@ -51,3 +51,28 @@ fn is_note(told: &str) -> bool {
     let kinds = [" never-fires ", " missing-file "];
     kinds.iter().any(|it| told.contains(it))
 }
+
+/// Thousands of settings have as many notes of their own, which no case holds.
+#[test]
+fn a_policy_has_settings_for_so_many_ports_and_no_more() {
+    let told = |count: usize| {
+        let port = |it| format!("{{port: {{number: {it}}}, tls: {{mode: DISABLE}}}}");
+        let ports: Vec<String> = (1..=count).map(port).collect();
+        let yaml = format!(
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: it}}\n\
+             spec: {{host: a.com, trafficPolicy: {{portLevelSettings: [{}]}}}}\n",
+            ports.join(", ")
+        );
+        let resources = tower_mesh::api::Resources::from_yaml("it.yaml", &yaml);
+        let built = tower_mesh::mesh::Mesh::builder()
+            .resources(resources)
+            .build();
+        built
+            .err()
+            .map(|found| found.to_string())
+            .unwrap_or_default()
+    };
+    let refusal = "spec.trafficPolicy.portLevelSettings: a traffic policy has at most 4096";
+    assert!(told(4097).contains(refusal));
+    assert_eq!(told(4096), "");
+}
