@@ -54,7 +54,7 @@
 //!
 //! # Differences from the sidecar
 //!
-//! - `%START_TIME%` in a request's header is when the header is written, not when the request came.
+//! - `%START_TIME%` is when the request came to the rule's headers, behind a fault's delay.
 //! - `%DOWNSTREAM_…_ADDRESS%` is empty where no [`Connection`](crate::context::Connection) tells it.
 //! - A rule that changes `x-forwarded-for` changes who later values take for the client.
 //!

@@ -3,6 +3,8 @@
 //!
 //! Hand-written cases do not use this list: there each exception stands beside its request.
 
+use std::collections::BTreeMap;
+
 use super::compare::Difference;
 use super::exchange::{Observation, Request};
 
@@ -107,6 +109,12 @@ const ALL: &[Deliberate] = &[
     },
 ];
 
+/// The reasons of differences that none of so many answers had: those are gone, or never drawn.
+pub(crate) fn unneeded(excused: &BTreeMap<&'static str, u64>) -> Vec<&'static str> {
+    let reasons = ALL.iter().map(|it| it.reason);
+    reasons.filter(|it| !excused.contains_key(it)).collect()
+}
+
 fn is(side: &Observation, field: &str, text: &str) -> bool {
     side.get(field).is_some_and(|it| it == text)
 }
@@ -205,8 +213,8 @@ const ROWS: &[(&str, &str)] = &[
     ),
     ("`set` of `x-request-id`", "header_operations"),
     (
-        "`%START_TIME%` in a request's header",
-        "requests_tell_their_rule_their_path_and_where_they_come_from",
+        "`%START_TIME%` in a header",
+        "the_time_in_a_header_is_when_it_is_written",
     ),
     (
         "`%DOWNSTREAM_…_ADDRESS%` without a `Connection`",

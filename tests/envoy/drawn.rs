@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compare::{self, Difference, differences};
+use super::deliberate;
 use super::exchange::Observation;
 use super::generate::fields::Counts;
 use super::generate::{self, Batch, Dice, REQUESTS, renamed};
@@ -283,6 +284,12 @@ fn finish(seen: &Seen, seed: u64, kind: Other, seconds: f64) {
     );
     let seldom = excused.get(SELDOM).copied().unwrap_or_default();
     assert!(seldom <= 2 + compared / SELDOM_IN, "{seldom} rare rolls");
+    // A difference that is gone is to be told no longer.
+    let unneeded = match *compared >= DECIDING {
+        true => deliberate::unneeded(excused),
+        false => Vec::new(),
+    };
+    assert!(unneeded.is_empty(), "no longer different: {unneeded:?}");
     let missing = counts.missing(*compared >= DECIDING);
     assert!(
         missing.is_empty(),

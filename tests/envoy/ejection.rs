@@ -1,7 +1,7 @@
 //! What becomes of a destination's endpoints from one request to the next: ejections and
 //! priorities that fail over. Refusals for want of room are in [`limits`](super::limits).
 //!
-//! [`translate`](super::translate) knows nothing of these settings, so each scenario says what
+//! [`translate`](super::translate) is not asked for these settings: each scenario says what
 //! Istio writes into Envoy's cluster for them.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What is refused for want of room: requests, requests that wait, retries.
 //!
-//! [`translate`](super::translate) knows nothing of these settings, so each scenario says what
-//! Istio writes into Envoy's cluster for them.
+//! [`translate`](super::translate) is not asked for these settings: each scenario says what Istio
+//! writes into Envoy's cluster for them.
 
 use std::collections::BTreeMap;
 use std::thread;

@@ -29,6 +29,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
+mod apart;
 mod cases;
 mod compare;
 mod counted;

@@ -139,6 +139,7 @@ async fn times_out_of_reach_never_come() {
     settings.max_connection_duration = Some(never);
     settings.http2_keep_alive = Some(Http2KeepAlive::new(never, never));
     let mut keepalive = TcpKeepalive::default();
+    keepalive.probes = Some(3);
     keepalive.time = Some(never);
     keepalive.interval = Some(never);
     settings.tcp_keepalive = Some(keepalive);

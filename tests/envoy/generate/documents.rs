@@ -8,6 +8,14 @@ use super::{actions, conditions, host, policies, service, words};
 /// Where requests for the table's own service begin.
 pub(super) const OWN: &str = "/own";
 
+/// When resources were created, the oldest first.
+pub(super) const DATES: [&str; 4] = [
+    "2024-01-01T00:00:00Z",
+    "2024-01-01T00:00:01Z",
+    "2024-05-01T10:00:00Z",
+    "2025-01-01T00:00:00Z",
+];
+
 /// Up to three VirtualServices that share names, a service that may be meant too, and its subsets.
 pub(super) fn documents(dice: &mut Dice, number: usize) -> Vec<Value> {
     let host = host(number);
@@ -44,7 +52,7 @@ pub(super) fn documents(dice: &mut Dice, number: usize) -> Vec<Value> {
     delegate(dice, &mut documents, number);
     documents.push(service_entry(dice, &service));
     documents.push(destination_rule(dice, &service, number));
-    if dice.one_in(8) {
+    if dice.one_in(5) {
         documents.push(second_destination_rule(dice, &service, number));
     }
     documents
@@ -225,7 +233,7 @@ fn service_entry(dice: &mut Dice, host: &str) -> Value {
     if target.is_some() {
         port["targetPort"] = json!("${delta}");
     }
-    json!({
+    let mut document = json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
         "metadata": {"name": host},
@@ -236,7 +244,19 @@ fn service_entry(dice: &mut Dice, host: &str) -> Value {
             "resolution": "STATIC",
             "endpoints": endpoints,
         },
-    })
+    });
+    if dice.one_in(5) {
+        let to: &[&str] = dice.of(&[
+            &["*"][..],
+            &["."],
+            &["default"],
+            &["other"],
+            &["~"],
+            &["other", "third"],
+        ]);
+        document["spec"]["exportTo"] = to.into();
+    }
+    document
 }
 
 fn destination_rule(dice: &mut Dice, service: &str, number: usize) -> Value {

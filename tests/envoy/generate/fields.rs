@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
+use super::documents::DATES;
 use super::listed;
 use super::{Table, renamed};
 
@@ -143,6 +144,20 @@ pub(super) fn twin(
     }
     // A host that nothing declares any more would go where DNS says, which is another matter.
     all.retain(|(path, ..)| !path.starts_with("ServiceEntry.hosts"));
+    // Age is between those that may compete: rules of one namespace for one host.
+    let same = |one: &Value, other: &Value| match one["kind"].as_str() {
+        Some("DestinationRule") => {
+            let namespace = |it: &Value| it["metadata"].get("namespace").cloned();
+            one["spec"]["host"] == other["spec"]["host"] && namespace(one) == namespace(other)
+        }
+        _ => true,
+    };
+    let alone = |at: usize| {
+        let one = &table.documents[at];
+        let mut others = table.documents.iter().enumerate();
+        !others.any(|(it, other)| it != at && other["kind"] == one["kind"] && same(one, other))
+    };
+    all.retain(|(path, at, _)| !path.ends_with("creationTimestamp") || !alone(*at));
     // Shuffled, then the least tried first.
     for last in (1..all.len()).rev() {
         all.swap(last, dice.below(last + 1));
@@ -188,6 +203,10 @@ pub(crate) fn paths(document: &Value) -> Vec<(String, String)> {
     if document["metadata"].get("namespace").is_some() {
         let path = format!("{kind}.metadata.namespace");
         found.push((path, "/metadata/namespace".to_owned()));
+    }
+    if document["metadata"].get("creationTimestamp").is_some() {
+        let path = format!("{kind}.metadata.creationTimestamp");
+        found.push((path, "/metadata/creationTimestamp".to_owned()));
     }
     walk(&document["spec"], kind, "/spec", &mut found);
     found
@@ -263,6 +282,9 @@ fn alter(document: &mut Value, pointer: &str) -> bool {
             host if host.ends_with(".test") && pointer.ends_with("destination/host") => {
                 json!("one.test")
             }
+            // The oldest becomes the newest, all others the oldest.
+            oldest if oldest == DATES[0] => json!(DATES[3]),
+            date if DATES.contains(&date) => json!(DATES[0]),
             "UNAVAILABLE" => json!("INTERNAL"),
             "PERMISSION_DENIED" | "OK" => json!("UNAVAILABLE"),
             "aGk=" | "AP8=" => json!("aG8="),

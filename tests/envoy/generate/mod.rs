@@ -10,6 +10,7 @@ mod actions;
 mod conditions;
 mod dice;
 mod documents;
+mod elsewhere;
 pub(crate) mod fields;
 mod listed;
 mod policies;
@@ -89,10 +90,19 @@ impl Batch {
 /// Tables with the services they share.
 pub(crate) fn configuration(tables: &[Table]) -> String {
     let mut yaml = super::upstream::fill_in(SERVICES);
+    // Age counts only where every resource has one.
+    if tables.iter().any(|it| it.documents.iter().any(is_dated)) {
+        let date = format!("metadata: {{creationTimestamp: {:?}, ", documents::DATES[0]);
+        yaml = yaml.replace("metadata: {", &date);
+    }
     for table in tables {
         yaml += &format!("---\n{}", table.yaml());
     }
     yaml
+}
+
+fn is_dated(document: &Value) -> bool {
+    document["metadata"].get("creationTimestamp").is_some()
 }
 
 /// The client of drawn tables.
@@ -108,9 +118,10 @@ pub(crate) fn client(registry_only: bool) -> Client {
 /// Draws a batch; `counts` is told which fields it has.
 pub(crate) fn batch(dice: &mut Dice, counts: &mut Counts) -> Batch {
     let client = client(dice.one_in(2));
+    let dated = dice.one_in(2);
     let (mut tables, mut requests) = (Vec::new(), Vec::new());
     for number in 0..TABLES {
-        let table = valid_table(dice, &client, number);
+        let table = valid_table(dice, &client, number, dated);
         counts.generated(&table.documents);
         let twin = fields::twin(dice, &table, tables.len(), counts, |twin| {
             is_valid(&client, twin)
@@ -140,11 +151,14 @@ pub(crate) fn batch(dice: &mut Dice, counts: &mut Counts) -> Batch {
 
 /// A table that both sides take: rules are drawn one by one, and what some of them come to
 /// together Istio may refuse.
-fn valid_table(dice: &mut Dice, client: &Client, number: usize) -> Table {
+fn valid_table(dice: &mut Dice, client: &Client, number: usize, dated: bool) -> Table {
     const REDRAWS: usize = 40;
     let mut why = String::new();
     for _ in 0..REDRAWS {
-        let documents = documents::documents(dice, number);
+        let mut documents = documents::documents(dice, number);
+        for document in documents.iter_mut().filter(|_| dated) {
+            document["metadata"]["creationTimestamp"] = dice.of(&documents::DATES).into();
+        }
         let table = Table {
             number,
             documents: documents.iter().map(filled).collect(),
@@ -165,6 +179,10 @@ pub(crate) fn is_valid(client: &Client, table: &Table) -> bool {
 }
 
 fn check(client: &Client, table: &Table) -> Result<(), String> {
+    let mut documents = table.documents.iter();
+    if let Some(document) = documents.find(|it| !is_drawn(client, it)) {
+        return Err(format!("{document} is for other tests"));
+    }
     let yaml = configuration(std::slice::from_ref(table));
     let resources = Resources::from_yaml("drawn", &yaml);
     let mut mesh = tower_mesh::mesh::Mesh::builder()
@@ -182,6 +200,19 @@ fn check(client: &Client, table: &Table) -> Result<(), String> {
         first.map_or_else(String::new, |it| it.message().to_owned())
     })?;
     translate(&resources, client).map(drop)
+}
+
+/// Whether a document, of a twin too, is one that a single request tells everything of.
+fn is_drawn(client: &Client, document: &Value) -> bool {
+    // A service that nobody sees goes where DNS says, unless what nobody declares is refused.
+    let spec = &document["spec"];
+    let to = spec["exportTo"].as_array();
+    let seen = to.is_none_or(|to| {
+        to.iter()
+            .all(|it| [".", "*", "default"].contains(&it.as_str().unwrap_or_default()))
+    });
+    let is_service = document["kind"] == "ServiceEntry";
+    (seen || client.registry_only || !is_service) && !policies::may_eject(spec)
 }
 
 fn filled(document: &Value) -> Value {

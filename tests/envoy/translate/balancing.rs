@@ -7,32 +7,24 @@ use tower_mesh::api::{
 
 use super::actions::seconds;
 use super::clusters::{Rule, rule_for};
+use super::connection_pool::block;
 use super::{Client, Result, Service};
 
-/// Policy merge: settings for the port stand for the whole of a policy; of a subset's policy
-/// the settings for the port, else its own balancer, else what the host has.
+/// The balancer in force for a port and subset.
 ///
-/// Source: `util.go GetPortLevelTrafficPolicy`, `MergeSubsetTrafficPolicy`;
-/// TrafficPolicy.portLevelSettings, Subset.trafficPolicy.
+/// Source: as of [`block`].
 pub(super) fn balancer(
     host: Option<&TrafficPolicy>,
     subset: &Subset,
     port: u32,
 ) -> Option<LoadBalancerSettings> {
-    let own = |policy: &TrafficPolicy| {
-        let mut settings = policy.port_level_settings.iter();
-        let of_port = settings.find(|it| it.port.as_ref().is_some_and(|it| it.number == port));
-        match of_port {
-            Some(settings) => (true, settings.load_balancer.clone()),
-            None => (false, policy.load_balancer.clone()),
-        }
-    };
-    let host = host.and_then(|policy| own(policy).1);
-    match subset.traffic_policy.as_ref().map(own) {
-        Some((true, balancer)) => balancer,
-        Some((false, balancer)) => balancer.or(host),
-        None => host,
-    }
+    block(
+        host,
+        subset,
+        port,
+        |it| it.load_balancer.clone(),
+        |it| it.load_balancer.clone(),
+    )
 }
 
 /// Writes a cluster's balancer; whether it is one that goes by key.

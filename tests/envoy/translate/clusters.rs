@@ -10,7 +10,7 @@ use tower_mesh::api::{
 
 use super::actions::cluster_name;
 use super::hosts::{complete, most_specific};
-use super::{Client, Result, Service, balancing, is_visible, localities};
+use super::{Client, Result, Service, balancing, connection_pool, is_visible, localities};
 
 /// The namespace whose rules apply to everybody.
 const ROOT: &str = "istio-system";
@@ -47,7 +47,9 @@ pub(super) fn clusters(
                 }
                 let name = cluster_name(port.number, &subset.name, &service.host);
                 let mut cluster = cluster(&name, &endpoints);
-                let mut balancer = balancing::balancer(rule.policy.as_ref(), subset, port.number);
+                let policy = rule.policy.as_ref();
+                connection_pool::write(&mut cluster, policy, subset, port.number)?;
+                let mut balancer = balancing::balancer(policy, subset, port.number);
                 let setting = balancer
                     .as_mut()
                     .and_then(|it| it.locality_lb_setting.take());

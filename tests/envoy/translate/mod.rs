@@ -11,6 +11,7 @@
 mod actions;
 mod balancing;
 mod clusters;
+mod connection_pool;
 mod delegates;
 mod filters;
 mod header_operations;
@@ -79,6 +80,7 @@ pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// Translates all resources for one client.
 pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Translation> {
+    let resources = &oldest_first(resources)?;
     let registry = registry(resources, client)?;
     let (mut clusters, mut endpoints) = clusters::clusters(resources, &registry, client)?;
     let mut virtual_hosts = virtual_hosts(resources, &registry, client)?;
@@ -106,6 +108,40 @@ pub(crate) fn translate(resources: &Resources, client: &Client) -> Result<Transl
         clusters,
         endpoints,
     })
+}
+
+/// Age: the oldest first, those of one second by name and then by namespace. Resources without
+/// any date, as files have them, are as old as they are read; some with and some without are not
+/// translated, for istiod never meets them.
+///
+/// Source: `virtualservice.go SelectVirtualServices`, `config.go sortConfigByCreationTime`;
+/// ObjectMeta.creationTimestamp.
+fn oldest_first(resources: &Resources) -> Result<Resources> {
+    let mut list: Vec<&Resource> = resources.iter().collect();
+    let dated = list
+        .iter()
+        .filter(|it| it.metadata.creation_timestamp.is_some());
+    match dated.count() {
+        0 => {}
+        some if some < list.len() => return Err("only some have a creationTimestamp".to_owned()),
+        _ => list.sort_by(|one, other| {
+            let key = |it: &Resource| {
+                let metadata = &it.metadata;
+                let namespace = metadata.namespace_or_default().to_owned();
+                (
+                    metadata.creation_timestamp.clone(),
+                    metadata.name.clone(),
+                    namespace,
+                )
+            };
+            key(one).cmp(&key(other))
+        }),
+    }
+    let mut sorted = Resources::new();
+    for resource in list {
+        sorted.push(resource.clone());
+    }
+    Ok(sorted)
 }
 
 /// Outbound traffic policy REGISTRY_ONLY: an unknown host is answered 502 by the route `block_all`.
@@ -225,9 +261,6 @@ fn visible<'r>(
         let Spec::VirtualService(rules) = &resource.spec else {
             continue;
         };
-        if resource.metadata.creation_timestamp.is_some() {
-            return Err(format!("{}: creationTimestamp", resource.id()));
-        }
         let namespace = resource.metadata.namespace_or_default();
         // A VirtualService without hosts is a delegate; without gateways it is for the mesh.
         let mesh = rules.gateways.is_empty() || rules.gateways.iter().any(|it| it == "mesh");
