@@ -120,7 +120,8 @@ async fn each_try_chooses_an_endpoint_for_itself() {
         let mut seen = send_one(&yaml, "GET /p", &[("x-up", does)]).await;
         assert_eq!(seen.answer(), want);
         seen.received.sort();
-        assert_eq!(seen.received, ["one /p", "other /p"], "{does}");
+        let hosts = seen.received.iter().map(|it| it.split(' ').next().unwrap());
+        assert_eq!(hosts.collect::<Vec<_>>(), ["one", "other"], "{does}");
     }
 }
 
