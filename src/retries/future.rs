@@ -27,7 +27,7 @@ use crate::rt::{Left, Rng, Timer, drop_late, expect_connected, is_connecting, is
 #[derive(Debug)]
 pub struct ResponseFuture<S, K, B, N, F> {
     #[pin]
-    state: State<F>,
+    state: State<F, S>,
     armed: Option<ArmedBox<S, K, B, N>>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) type ArmedBox<S, K, B, N> = Box<Armed<S, K, B, N>>;
 
 #[pin_project(project = StateProjected)]
 #[derive(Debug)]
-enum State<F> {
+enum State<F, S> {
     /// A try is under way.
     Try {
         #[pin]
@@ -54,8 +54,22 @@ enum State<F> {
     },
     /// The wait before the next.
     Wait { timer: Timer },
-    /// The next try's service is being readied.
-    Ready,
+    /// The next try's own service is being readied.
+    Ready { service: S },
+}
+
+impl<F, S: Clone> State<F, S> {
+    /// What comes before the next try, which a service of its own makes.
+    fn next(wait: Duration, service: &S) -> Self {
+        match wait.is_zero() {
+            true => Self::Ready {
+                service: service.clone(),
+            },
+            false => Self::Wait {
+                timer: Timer::after(wait),
+            },
+        }
+    }
 }
 
 /// What later tries need.
@@ -196,6 +210,25 @@ impl<S, K, B, N> Armed<S, K, B, N> {
         None
     }
 
+    /// How long to wait for the next try after one that brought this; nothing after the last.
+    fn after<R, E>(&mut self, result: &mut Result<Response<R>, E>, late: bool) -> Option<Duration>
+    where
+        K: Attempts<R, E, N>,
+        B: Body<Data = Bytes>,
+        N: Clone,
+    {
+        self.late = None;
+        self.permit = None;
+        if let Some(why) = self.refuses(result, late) {
+            self.select.last(result, self.retries, why);
+            return None;
+        }
+        self.retries += 1;
+        let sent = self.sent.or_else(|| self.replay.sent());
+        self.select.again(self.replay.note_mut(), result, sent);
+        Some(self.wait(result))
+    }
+
     /// Whether a result is one to try again on.
     fn wants_another<R, E>(
         &self,
@@ -233,7 +266,7 @@ where
     K: Attempts<R, S::Error, N>,
     B: Body<Data = Bytes>,
     N: Clone,
-    S: Service<Request<RequestBody<B, N>>, Response = Response<R>>,
+    S: Service<Request<RequestBody<B, N>>, Response = Response<R>> + Clone,
     R: FromLocalReply,
 {
     type Output = Result<Response<R>, S::Error>;
@@ -255,7 +288,7 @@ where
     K: Attempts<R, S::Error, N>,
     B: Body<Data = Bytes>,
     N: Clone,
-    S: Service<Request<RequestBody<B, N>>, Response = Response<R>>,
+    S: Service<Request<RequestBody<B, N>>, Response = Response<R>> + Clone,
     R: FromLocalReply,
 {
     fn poll_tries(
@@ -278,31 +311,20 @@ where
                     let late = polled.is_pending();
                     if late {
                         ready!(armed.poll_late(cx));
-                        let left = drop_late(|| this.state.set(State::Ready));
+                        let service = armed.service.clone();
+                        let left = drop_late(|| this.state.set(State::Ready { service }));
                         polled = Poll::Ready(Ok(armed.late_reply::<R, S::Error>(left)));
                     }
                     let Poll::Ready(result) = &mut polled else {
                         return Poll::Pending;
                     };
-                    armed.late = None;
-                    armed.permit = None;
-                    if let Some(why) = armed.refuses(result, late) {
-                        armed.select.last(result, armed.retries, why);
+                    let Some(wait) = armed.after(result, late) else {
                         return polled;
-                    }
-                    armed.retries += 1;
-                    let sent = armed.sent.or_else(|| armed.replay.sent());
-                    armed.select.again(armed.replay.note_mut(), result, sent);
-                    let wait = armed.wait(result);
+                    };
                     // The failed try, and the response it brought, end here.
                     drop(polled);
                     armed.replay.give_up();
-                    this.state.set(match wait.is_zero() {
-                        true => State::Ready,
-                        false => State::Wait {
-                            timer: Timer::after(wait),
-                        },
-                    });
+                    this.state.set(State::next(wait, &armed.service));
                 }
                 StateProjected::Wait { timer } => {
                     if let Some(armed) = this.armed.as_deref_mut()
@@ -311,18 +333,30 @@ where
                         return Poll::Ready(Ok(reply));
                     }
                     ready!(timer.poll(cx));
-                    this.state.set(State::Ready);
-                }
-                StateProjected::Ready => {
                     // Waiting and readying are states of an armed future only.
+                    let Some(armed) = this.armed.as_deref() else {
+                        return Poll::Pending;
+                    };
+                    let service = armed.service.clone();
+                    this.state.set(State::Ready { service });
+                }
+                StateProjected::Ready { service } => {
                     let Some(armed) = this.armed.as_deref_mut() else {
                         return Poll::Pending;
                     };
-                    ready!(armed.service.poll_ready(cx))?;
+                    if let Err(error) = ready!(service.poll_ready(cx)) {
+                        // One that cannot be readied has failed like one that was sent.
+                        let mut failed = Err(error);
+                        let Some(wait) = armed.after(&mut failed, false) else {
+                            return Poll::Ready(failed);
+                        };
+                        this.state.set(State::next(wait, &armed.service));
+                        continue;
+                    }
                     let Some(body) = armed.replay.again() else {
                         return Poll::Pending;
                     };
-                    let call = armed.service.call(armed.head.request(body));
+                    let call = service.call(armed.head.request(body));
                     this.state.set(State::Try { call });
                 }
             }

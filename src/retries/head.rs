@@ -4,12 +4,9 @@ use std::cell::RefCell;
 use std::fmt;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-use crate::context::{Connection, DirectPeer};
-
-/// The head of a request; of its extensions only where it came from, the rest stays with the first
-/// try.
+/// The head of a request.
 ///
 /// Its texts are kept in one buffer: that is cheaper than to count references to each of them, and
 /// most requests need no second try. Buffers are used again on the thread that drops them.
@@ -22,7 +19,8 @@ pub(super) struct Head {
     authority: u32,
     target: u32,
     kept: Kept,
-    connection: Option<Box<(Connection, Option<DirectPeer>)>>,
+    /// What others have noted on it; most requests have nothing.
+    extensions: Extensions,
 }
 
 /// All texts one after the other: authority and target, then each name and its value.
@@ -92,7 +90,6 @@ impl Head {
             kept.texts.extend_from_slice(name);
             kept.texts.extend_from_slice(value.as_bytes());
         }
-        let connection = request.extensions().get::<Connection>();
         Self {
             method: request.method().clone(),
             version: request.version(),
@@ -100,7 +97,7 @@ impl Head {
             authority: authority.len() as u32,
             target: target.len() as u32,
             kept,
-            connection: connection.map(|it| Box::new((*it, request.extensions().get().copied()))),
+            extensions: request.extensions().clone(),
         }
     }
 
@@ -121,12 +118,7 @@ impl Head {
         uri.authority = Authority::try_from(next(self.authority)).ok();
         uri.path_and_query = PathAndQuery::try_from(next(self.target)).ok();
         *request.uri_mut() = Uri::from_parts(uri).unwrap_or_default();
-        if let Some((connection, direct)) = self.connection.as_deref() {
-            request.extensions_mut().insert(*connection);
-            if let Some(direct) = direct {
-                request.extensions_mut().insert(*direct);
-            }
-        }
+        *request.extensions_mut() = self.extensions.clone();
         let headers = request.headers_mut();
         for line in &self.kept.lines {
             let name = HeaderName::from_bytes(next(line.name));
@@ -177,11 +169,14 @@ mod tests {
         let mut secret = http::HeaderValue::from_static("Basic eA==");
         secret.set_sensitive(true);
         request.headers_mut().insert("authorization", secret);
+        request.extensions_mut().insert("noted by the application");
         for _ in 0..3 {
             let head = Head::of(&request);
             let again = head.request(());
             assert!(head.has("x-bytes") && head.has("empty") && !head.has("x"));
             assert_eq!(again.headers(), request.headers());
+            let noted = again.extensions().get::<&str>();
+            assert_eq!(noted, Some(&"noted by the application"));
             assert!(again.headers()["authorization"].is_sensitive());
             assert!(!again.headers()["a"].is_sensitive());
             let basic = format!("{:?}", "Basic".as_bytes());

@@ -37,8 +37,9 @@
 //! # Used alone
 //!
 //! What the inner service's error is, it says itself by [`ClassifyFailure`](crate::failure::ClassifyFailure); the last
-//! is returned as it is. Each try is made by a clone of its own, readied first. No endpoints are picked, so none is
-//! avoided, and no limit holds for retries.
+//! is returned as it is, and has no flags. Each try is made by a clone of its own, readied first; a later try whose clone
+//! cannot be readied has failed with that error. No endpoints are picked, so none is avoided, and no limit holds for
+//! retries. What stands in the extensions of a request stands in those of every try.
 //!
 //! # Differences from the sidecar
 //!

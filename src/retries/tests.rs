@@ -258,6 +258,74 @@ async fn a_service_that_was_not_readied_is_not_called() {
     assert_eq!(service.call(request).await.expect("answered").status(), 200);
 }
 
+/// Ready for the first try; each clone after that fails to be, until it is used up.
+#[derive(Clone)]
+struct Unready {
+    failures: Arc<AtomicU32>,
+    first: bool,
+    spent: bool,
+}
+
+impl Service<Request<RequestBody<Full<Bytes>>>> for Unready {
+    type Response = Response<Full<Bytes>>;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Response<Full<Bytes>>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        assert!(!self.spent, "readied again after it had failed");
+        let first = std::mem::take(&mut self.first);
+        let left = self.failures.load(Ordering::Relaxed);
+        if first || left == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.failures.store(left - 1, Ordering::Relaxed);
+        self.spent = true;
+        Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody<Full<Bytes>>>) -> Self::Future {
+        let noted = request.extensions().get::<&str>();
+        assert_eq!(noted, Some(&"noted"), "lost on the way to a try");
+        std::future::ready(match self.failures.load(Ordering::Relaxed) {
+            0 => Ok(Response::new(Full::default())),
+            _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        })
+    }
+}
+
+/// How a request ends whose second, and so many later tries, cannot even be readied.
+async fn unready(policy: RetryPolicy, failures: u32) -> Result<StatusCode, io::ErrorKind> {
+    let service = Unready {
+        failures: Arc::new(AtomicU32::new(failures)),
+        first: false,
+        spent: false,
+    };
+    let mut service = RetryLayer::new(policy).layer(Unready {
+        first: true,
+        ..service
+    });
+    std::future::poll_fn(|cx| service.poll_ready(cx))
+        .await
+        .expect("ready");
+    let mut request = Request::new(Full::default());
+    request.extensions_mut().insert("noted");
+    let answer = service.call(request).await;
+    answer.map(|it| it.status()).map_err(|it| it.kind())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_cannot_be_readied_has_failed_like_any_other() {
+    let policy = |attempts| on(attempts, "connect-failure").backoff(Duration::ZERO);
+    assert_eq!(unready(policy(3), 2).await, Ok(StatusCode::OK));
+    let refused = Err(io::ErrorKind::ConnectionRefused);
+    assert_eq!(unready(policy(2), 2).await, refused);
+    assert_eq!(
+        unready(on(3, "connect-failure"), 2).await,
+        Ok(StatusCode::OK)
+    );
+    assert_eq!(unready(on(3, "503"), 1).await, refused);
+}
+
 /// The status a request of this method ends with, and how often it was tried.
 async fn spared(method: &str, script: &[Does]) -> (u16, usize) {
     let upstream = Upstream::new(script);
