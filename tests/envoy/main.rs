@@ -31,6 +31,7 @@
 
 mod apart;
 mod cases;
+mod claims;
 mod compare;
 mod counted;
 mod deliberate;
