@@ -222,7 +222,7 @@ async fn http2_connections_are_asked_whether_they_live() {
         }
     })
     .await;
-    let pings = pool("", "http2KeepAlive: {interval: 0.02s, timeout: 0.02s}");
+    let pings = pool("", "http2KeepAlive: {interval: 0.3s, timeout: 0.1s}");
     let mesh = mesh_with("HTTP2", &[port], &pings);
     assert_eq!(ask(&mesh).await, "200");
     told.recv().await.unwrap();
