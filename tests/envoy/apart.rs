@@ -14,8 +14,8 @@ use super::wire::{self, Answer, Connection};
 
 /// How long a fault holds requests up.
 const DELAY: u64 = 800;
-/// By how much times may be off.
-const TOLERANCE: u64 = 350;
+/// By how much a timer may be early.
+const EARLY: u64 = 50;
 
 fn both(name: &str, yaml: &str) -> [Sidecar; 2] {
     let client = generate::client(true);
@@ -75,9 +75,13 @@ spec:
         let mut headers = received.headers.iter();
         let told = headers.find(|(name, _)| name == "x-start");
         let told = [told.map(|(_, value)| &**value), answer.header("x-start")];
-        for late in told.map(|it| milliseconds(it).abs_diff(began)) {
-            let expected = if side.letter == 'e' { 0 } else { DELAY };
-            let is_near = late.abs_diff(expected) <= TOLERANCE;
+        for late in told.map(|it| milliseconds(it).saturating_sub(began)) {
+            // A busy machine may take as long again.
+            let expected = match side.letter {
+                'e' => 0..DELAY,
+                _ => DELAY - EARLY..2 * DELAY,
+            };
+            let is_near = expected.contains(&late);
             assert!(is_near, "{}: {late} ms after the request", side.letter);
         }
     }
