@@ -57,6 +57,9 @@ pub(super) fn write(
     }
 }
 
+/// TLS that is turned off, as where nothing is said of it.
+///
+/// Source: ClientTLSSettings.TLSmode DISABLE.
 fn clear() -> ClientTlsSettings {
     let mut clear = ClientTlsSettings::default();
     clear.mode = ClientTlsMode::Disable;
@@ -151,6 +154,9 @@ fn connections(cluster: &mut Value, pool: ConnectionPoolSettings) -> Result<()> 
     Ok(())
 }
 
+/// HTTP/1.1, where nothing says otherwise.
+///
+/// Source: `cluster_builder.go setUpstreamProtocol`; HttpProtocolOptions.ExplicitHttpConfig.
 fn protocol(cluster: &mut Value) -> &mut Value {
     let options = &mut cluster["typed_extension_protocol_options"][PROTOCOL];
     if options.is_null() {
