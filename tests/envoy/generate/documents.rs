@@ -225,7 +225,7 @@ fn service_entry(dice: &mut Dice, host: &str) -> Value {
             endpoint["ports"] = json!({"http": format!("${{{name}}}")});
         }
         if weighs {
-            endpoint["weight"] = json!(dice.of(&[1, 2, 5]));
+            endpoint["weight"] = json!(dice.of(&[1, 2, 50]));
         }
         endpoints.push(endpoint);
     }

@@ -158,6 +158,10 @@ pub(super) fn twin(
         !others.any(|(it, other)| it != at && other["kind"] == one["kind"] && same(one, other))
     };
     all.retain(|(path, at, _)| !path.ends_with("creationTimestamp") || !alone(*at));
+    // Weights show where a key decides.
+    let keyed = |it: &Value| it.to_string().contains("consistentHash");
+    let keyed = table.documents.iter().any(keyed);
+    all.retain(|(path, ..)| keyed || !path.ends_with("endpoints[].weight"));
     // Shuffled, then the least tried first.
     for last in (1..all.len()).rev() {
         all.swap(last, dice.below(last + 1));

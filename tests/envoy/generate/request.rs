@@ -99,7 +99,7 @@ pub(super) fn request(
     };
     let policy = aimed.filter(|it| it["kind"] != "VirtualService");
     if policy.is_some() || rule["match"][0]["uri"]["prefix"] == OWN {
-        key(dice, &mut query, &mut headers);
+        key(dice, documents, &mut query, &mut headers);
     }
     // What decides behind a rule does so only where the rule is met.
     let misses = match aim {
@@ -197,15 +197,47 @@ pub(super) fn request(
     }
 }
 
-/// Adds what a balancer may go by.
-fn key(dice: &mut Dice, query: &mut Vec<String>, headers: &mut Vec<(String, String)>) {
+/// Adds what a balancer may go by, most often what one of the table does go by.
+fn key(
+    dice: &mut Dice,
+    documents: &[Value],
+    query: &mut Vec<String>,
+    headers: &mut Vec<(String, String)>,
+) {
     let value = format!("key-{}", dice.below(64));
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+    let mut hashes = Vec::new();
+    documents.iter().for_each(|it| find_hashes(it, &mut hashes));
+    if !hashes.is_empty() && !dice.one_in(4) {
+        let hash = hashes[dice.below(hashes.len())];
+        let of = |field: &str| hash[field].as_str();
+        match (of("httpHeaderName"), hash["httpCookie"]["name"].as_str()) {
+            (Some("cookie"), _) => add("cookie", format!("a={value}")),
+            (Some(name), _) => add(name, value),
+            (None, Some(name)) => add("cookie", format!("{name}={value}")),
+            (None, None) if of("httpQueryParameterName").is_some() => {
+                query.push(format!("k={value}"));
+            }
+            (None, None) => add("x-forwarded-for", format!("10.1.2.{}", dice.below(64))),
+        }
+        return;
+    }
     match dice.below(8) {
         0 | 1 => query.push(format!("k={value}")),
         2 | 3 => add("cookie", format!("{}={value}", dice.of(&["a", "stick"]))),
         4 => add("x-forwarded-for", format!("10.1.2.{}", dice.below(64))),
         5 | 6 => add(dice.of(&["x-a", "x-b", "x-set"]), value),
+        _ => {}
+    }
+}
+
+fn find_hashes<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("consistentHash"));
+            map.values().for_each(|it| find_hashes(it, found));
+        }
+        Value::Array(list) => list.iter().for_each(|it| find_hashes(it, found)),
         _ => {}
     }
 }
