@@ -7,6 +7,8 @@ use super::exchange::Observation;
 use super::upstream::NAMES;
 use super::wire::LATE;
 
+/// Milliseconds that a busy machine may use up by itself.
+const SHORT: u64 = 300;
 /// How often a pair of answers that a clock has decided is asked for again.
 pub(crate) const AGAIN: usize = 4;
 
@@ -255,6 +257,10 @@ pub(crate) fn is_of_time(one: &Observation, other: &Observation, found: &[Differ
     if is_late(one) || is_late(other) {
         return true;
     }
+    let tries = |it: &Observation| it.get("log.upstream_request_attempt_count").cloned();
+    if tries(one) != tries(other) && (is_short(one) || is_short(other)) {
+        return true;
+    }
     let flags = [one, other].map(|it| it.get("log.response_flags"));
     let flags = flags.into_iter().flatten();
     flags
@@ -262,9 +268,31 @@ pub(crate) fn is_of_time(one: &Observation, other: &Observation, found: &[Differ
         .any(|it| it.contains("UT") || it.contains("UC"))
 }
 
+/// Whether a try had so little time that a busy machine may use it up.
+fn is_short(side: &Observation) -> bool {
+    let told = side
+        .iter()
+        .filter(|(field, _)| field.ends_with(".header.x-envoy-expected-rq-timeout-ms"));
+    let mut limits =
+        told.filter_map(|(_, limit)| limit.trim_matches(['<', '>']).parse::<u64>().ok());
+    limits.any(|it| it <= SHORT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_number_of_tries_is_of_time_where_each_had_little() {
+        let tried = |tries, limit| {
+            let limit = ("upstream[0].header.x-envoy-expected-rq-timeout-ms", limit);
+            side(&[("log.upstream_request_attempt_count", tries), limit])
+        };
+        let is = |one, other| is_of_time(&one, &other, &[]);
+        assert!(is(tried("1", "<50>"), tried("2", "<50>")));
+        assert!(!is(tried("1", "<50>"), tried("1", "<50>")));
+        assert!(!is(tried("1", "<10000>"), tried("2", "<10000>")));
+    }
 
     fn side(fields: &[(&str, &str)]) -> Observation {
         let field = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
