@@ -12,7 +12,9 @@ use tokio::sync::Semaphore;
 use tower_mesh::api::Resources;
 use tower_mesh::mesh::Mesh;
 
-use crate::support::{ONCE, connections, get, listen, mesh_with, raw, until, upstream, waiting};
+use crate::support::{
+    ONCE, Seen, connections, get, listen, mesh_with, raw, until, upstream, waiting,
+};
 
 /// A DestinationRule with this connection pool.
 pub(crate) fn pool(tcp: &str, http: &str) -> String {
@@ -46,9 +48,15 @@ pub(crate) async fn ask(mesh: &Mesh) -> String {
 
 /// An upstream that answers when told to, and how many requests have come.
 pub(crate) async fn held(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let (port, gate, came, _) = held_and_seen(http2).await;
+    (port, gate, came)
+}
+
+/// The same, and what is seen of its connections.
+async fn held_and_seen(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>, Seen) {
     let (gate, came) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let inside = (gate.clone(), came.clone());
-    let (port, _) = upstream(http2, move |_| {
+    let (port, seen) = upstream(http2, move |_| {
         let (gate, came) = inside.clone();
         async move {
             came.fetch_add(1, Ordering::SeqCst);
@@ -57,7 +65,7 @@ pub(crate) async fn held(http2: bool) -> (u16, Arc<Semaphore>, Arc<AtomicUsize>)
         }
     })
     .await;
-    (port, gate, came)
+    (port, gate, came, seen)
 }
 
 pub(crate) const OVERFLOW: &str = "503 UO Overflow true";
@@ -212,17 +220,7 @@ async fn a_connection_serves_as_many_requests_and_as_long_as_it_may() {
 #[tokio::test]
 async fn a_connection_whose_time_is_up_takes_no_more_requests() {
     for (protocol, http2) in [("HTTP", false), ("HTTP2", true)] {
-        let (gate, came) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-        let inside = (gate.clone(), came.clone());
-        let (port, seen) = upstream(http2, move |_| {
-            let (gate, came) = inside.clone();
-            async move {
-                came.fetch_add(1, Ordering::SeqCst);
-                gate.acquire().await.unwrap().forget();
-                Response::new(Full::from("hello"))
-            }
-        })
-        .await;
+        let (port, gate, came, seen) = held_and_seen(http2).await;
         let mesh = mesh_with(protocol, &[port], &pool("maxConnectionDuration: 600s", ""));
         let asking = mesh.clone();
         let under_way = tokio::spawn(async move { ask(&asking).await });

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::dice::Dice;
 use super::documents::DATES;
 use super::listed;
+use super::policies;
 use super::{Table, renamed};
 
 /// Keys whose values are maps from names a table chooses.
@@ -159,8 +160,7 @@ pub(super) fn twin(
     };
     all.retain(|(path, at, _)| !path.ends_with("creationTimestamp") || !alone(*at));
     // Weights show where a key decides.
-    let keyed = |it: &Value| it.to_string().contains("consistentHash");
-    let keyed = table.documents.iter().any(keyed);
+    let keyed = !policies::hashes(&table.documents).is_empty();
     all.retain(|(path, ..)| keyed || !path.ends_with("endpoints[].weight"));
     // Shuffled, then the least tried first.
     for last in (1..all.len()).rev() {

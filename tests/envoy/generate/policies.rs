@@ -168,3 +168,21 @@ fn balancer(dice: &mut Dice) -> Value {
     }
     json!({"consistentHash": hash})
 }
+
+/// The keys that rules go by.
+pub(super) fn hashes(documents: &[Value]) -> Vec<&Value> {
+    let mut found = Vec::new();
+    documents.iter().for_each(|it| find_hashes(it, &mut found));
+    found
+}
+
+fn find_hashes<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("consistentHash"));
+            map.values().for_each(|it| find_hashes(it, found));
+        }
+        Value::Array(list) => list.iter().for_each(|it| find_hashes(it, found)),
+        _ => {}
+    }
+}

@@ -6,6 +6,7 @@ use super::super::exchange::Request;
 use super::dice::Dice;
 use super::documents::OWN;
 use super::fields::Aim;
+use super::policies;
 use super::words::{HEADERS, METHODS, ODD_HEADERS, ORIGINS, PATHS, REGEXES, VALUE_REGEXES, VALUES};
 
 /// A request; most of them for what `aim` stands in.
@@ -206,8 +207,7 @@ fn key(
 ) {
     let value = format!("key-{}", dice.below(64));
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
-    let mut hashes = Vec::new();
-    documents.iter().for_each(|it| find_hashes(it, &mut hashes));
+    let hashes = policies::hashes(documents);
     if !hashes.is_empty() && !dice.one_in(4) {
         let hash = hashes[dice.below(hashes.len())];
         let of = |field: &str| hash[field].as_str();
@@ -227,17 +227,6 @@ fn key(
         2 | 3 => add("cookie", format!("{}={value}", dice.of(&["a", "stick"]))),
         4 => add("x-forwarded-for", format!("10.1.2.{}", dice.below(64))),
         5 | 6 => add(dice.of(&["x-a", "x-b", "x-set"]), value),
-        _ => {}
-    }
-}
-
-fn find_hashes<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
-    match value {
-        Value::Object(map) => {
-            found.extend(map.get("consistentHash"));
-            map.values().for_each(|it| find_hashes(it, found));
-        }
-        Value::Array(list) => list.iter().for_each(|it| find_hashes(it, found)),
         _ => {}
     }
 }
